@@ -1,0 +1,1 @@
+"""Speed and accuracy measurements: each prints a table and writes JSON below ``results``."""

@@ -1,0 +1,64 @@
+"""Weights on disk: safetensors only, written to a temporary name and then renamed."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from scrambler.errors import ShuffleCamError
+
+
+class WeightsError(ShuffleCamError):
+    """A weights file is missing, damaged or of another architecture."""
+
+
+def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write named tensors and text metadata atomically.
+
+    Parameters
+    ----------
+    path : path
+        Replaced if it exists.
+    tensors : mapping of str to Tensor
+        Any dtypes and devices; memory formats are not kept.
+    metadata : mapping of str to str
+        Public facts only: the file is not encrypted.
+    """
+    path = Path(path)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(plain, temporary, dict(metadata))
+        # mkstemp made the file private; weights are as public as the folder they lie in.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read what :func:`write_tensors` wrote.
+
+    Returns
+    -------
+    tuple of dict
+        Tensors by name, on the CPU, and the metadata.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing or no safetensors file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"no weights file at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118  # not a dict
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a readable safetensors file: {error}") from None

@@ -1,0 +1,157 @@
+"""Accuracy of plain and keyed networks on labelled images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from networks.convert import convert
+from networks.datasets import LabelledImages
+from scrambler import Key, keyed_permutation, new_nonces
+
+
+def image_tensor(images: NDArray[np.uint8]) -> Tensor:
+    """Return uint8 images (N, H, W, 3) as float32 (N, 3, H, W) in [0, 1], channels last in memory.
+
+    >>> image_tensor(np.full((1, 2, 4, 3), 255, np.uint8)).shape
+    torch.Size([1, 3, 2, 4])
+    """
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: NDArray[np.uint8], batch_size: int = 500, flips: bool = False) -> Tensor:
+    """Return logits of a plain network.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Put into evaluation mode and left so.
+    images : uint8 array, shape (N, H, W, 3)
+        RGB.
+    batch_size : int
+        Images at a time.
+    flips : bool
+        Average the logits of each image and its mirror image (test-time augmentation).
+
+    Returns
+    -------
+    Tensor of float32, shape (N, classes)
+        On the CPU.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = image_tensor(images[start : start + batch_size]).to(device)
+        logits = model(batch)
+        if flips:
+            logits = (logits + model(batch.flip(-1))) / 2
+        parts.append(logits.float().cpu())
+    return torch.cat(parts)
+
+
+def accuracy(model: nn.Module, data: LabelledImages, flips: bool = False) -> float:
+    """Return the share of images whose largest logit is the label, in [0, 1]."""
+    return _share(predict(model, data.images, flips=flips), torch.from_numpy(data.labels))
+
+
+@dataclass(frozen=True)
+class KeyedEvaluation:
+    """What a network makes of shuffled frames, beside what the plain one makes of the plain images.
+
+    Attributes
+    ----------
+    images : int
+        Number of images, each shuffled under a fresh nonce.
+    plain_accuracy, keyed_accuracy, wrong_key_accuracy, no_key_accuracy : float
+        In [0, 1]: the plain network on plain images; the converted one with the key; converted with a wrong key; the
+        plain network on the shuffled frames.
+    different_predictions : int
+        Images where the plain and the keyed network disagree.
+    tied_predictions : int
+        Images whose two largest plain logits are the same float, so that either label is right.
+    max_logit_difference : float
+        Largest absolute difference between plain and keyed logits.
+    """
+
+    images: int
+    plain_accuracy: float
+    keyed_accuracy: float
+    wrong_key_accuracy: float
+    no_key_accuracy: float
+    different_predictions: int
+    tied_predictions: int
+    max_logit_difference: float
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    data: LabelledImages,
+    *,
+    key: Key,
+    wrong_key: Key,
+    nonces: Sequence[bytes] | None = None,
+    batch_size: int = 500,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> KeyedEvaluation:
+    """Compare a plain network with its keyed twin on frames that are each shuffled under a nonce of their own.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Plain network; takes RGB in [0, 1].
+    data : LabelledImages
+        Test images.
+    key, wrong_key : Key
+        The camera's key, and another one.
+    nonces : sequence of bytes, optional
+        One a frame; default: fresh ones.
+    batch_size : int
+        Images at a time.
+    on_batch : callable, optional
+        Called with (images done, images in all).
+
+    Returns
+    -------
+    KeyedEvaluation
+        Accuracies and the agreement of the two networks.
+    """
+    model.eval()
+    size = (data.images.shape[1], data.images.shape[2])
+    keyed, wrong = convert(model, key, size), convert(model, wrong_key, size)
+    nonces = new_nonces(len(data.images)) if nonces is None else nonces
+    parts: list[list[Tensor]] = [[], [], [], []]
+    for start in range(0, len(data.images), batch_size):
+        images, used = data.images[start : start + batch_size], nonces[start : start + batch_size]
+        plain = image_tensor(images)
+        shuffled = torch.empty_like(plain)
+        for frame, one, nonce in zip(shuffled, plain, used, strict=True):
+            frame.copy_(keyed_permutation(key, size, nonce=nonce).shuffle(one))
+        logits = model(plain), keyed(shuffled, nonce=used), wrong(shuffled, nonce=used), model(shuffled)
+        for part, one in zip(parts, logits, strict=True):
+            part.append(one)
+        if on_batch is not None:
+            on_batch(start + len(images), len(data.images))
+    plain_logits, keyed_logits, wrong_logits, no_key_logits = (torch.cat(part) for part in parts)
+    labels = torch.from_numpy(data.labels)
+    top = plain_logits.topk(2, dim=1).values
+    return KeyedEvaluation(
+        images=len(labels),
+        plain_accuracy=_share(plain_logits, labels),
+        keyed_accuracy=_share(keyed_logits, labels),
+        wrong_key_accuracy=_share(wrong_logits, labels),
+        no_key_accuracy=_share(no_key_logits, labels),
+        different_predictions=int((plain_logits.argmax(1) != keyed_logits.argmax(1)).sum()),
+        tied_predictions=int((top[:, 0] == top[:, 1]).sum()),
+        max_logit_difference=float((plain_logits - keyed_logits).abs().max()),
+    )
+
+
+def _share(logits: Tensor, labels: Tensor) -> float:
+    return float((logits.argmax(1) == labels).double().mean())

@@ -1,0 +1,123 @@
+"""Weights that come with the package, and weights files of the same form.
+
+A weights file is a safetensors file whose metadata says which architecture it fills (``model``), its class names
+(``classes``, JSON) and its input size. Shipped ones also have a model card beside them (``NAME.json``: recipe, data,
+accuracy and the command that reproduces it).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from networks.checkpoint import WeightsError, read_tensors, write_tensors
+from networks.registry import build, model_entry
+
+_FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network with what is needed to use it.
+
+    Attributes
+    ----------
+    name : str
+        Name or file it was loaded from.
+    network : torch.nn.Module
+        In evaluation mode, float32, on the CPU.
+    classes : tuple of str
+        Class names, by number.
+    input_size : tuple of int
+        Height and width of its input, in pixels.
+    """
+
+    name: str
+    network: nn.Module
+    classes: tuple[str, ...]
+    input_size: tuple[int, int]
+
+
+def list_pretrained() -> list[str]:
+    """Return the names of the shipped weights, sorted.
+
+    >>> list_pretrained()
+    ['cifar10-airbench94']
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """Return the card of shipped weights: recipe, data, accuracy, command.
+
+    Raises
+    ------
+    WeightsError
+        If no weights of that name are shipped.
+    """
+    if name not in list_pretrained():
+        raise WeightsError(f"no pretrained network is called {name!r}; choose one of {', '.join(list_pretrained())}")
+    card: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text())
+    return card
+
+
+def load_network(name: str | Path) -> Pretrained:
+    """Load shipped weights by name, or a weights file by path, with classes and input size.
+
+    Raises
+    ------
+    WeightsError
+        If there are no such weights, or the file is damaged or of another architecture.
+    """
+    shipped = str(name) in list_pretrained()
+    path = _FOLDER / f"{name}.safetensors" if shipped else Path(name)
+    if not shipped and path.suffix != ".safetensors":
+        model_card(str(name))  # raises: not a file name, so it should have been one of ours
+    tensors, metadata = read_tensors(path)
+    try:
+        model, classes = metadata["model"], tuple(json.loads(metadata["classes"]))
+        height, width = json.loads(metadata["input_size"])
+    except (KeyError, ValueError):
+        raise WeightsError(f"{path} does not say what it holds: its metadata needs model, classes and input_size") from None
+    model_entry(model)
+    network = build(model, len(classes), seed=0)
+    try:
+        network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+    except RuntimeError:
+        raise WeightsError(f"{path} does not fit the architecture {model} it names") from None
+    return Pretrained(str(name), network.eval(), classes, (int(height), int(width)))
+
+
+def load_pretrained(name: str | Path) -> nn.Module:
+    """Return a trained network in evaluation mode.
+
+    Parameters
+    ----------
+    name : str or Path
+        One of :func:`list_pretrained`, or a safetensors file that this package wrote.
+
+    Returns
+    -------
+    torch.nn.Module
+        Float32, on the CPU; takes RGB in [0, 1].
+
+    Raises
+    ------
+    WeightsError
+        If there are no such weights, or the file is damaged or of another architecture.
+    """
+    return load_network(name).network
+
+
+def save_network(path: Path | str, network: nn.Module, model: str, classes: tuple[str, ...]) -> None:
+    """Write weights in half precision, batch-norm statistics in single, with the metadata that loading needs."""
+    tensors = {
+        name: tensor.half() if tensor.dtype is torch.float32 and "running_" not in name else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    size = model_entry(model).input_size
+    metadata = {"model": model, "classes": json.dumps(classes), "input_size": json.dumps(size)}
+    write_tensors(path, tensors, metadata)

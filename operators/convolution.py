@@ -1,0 +1,333 @@
+"""Convolution that reads a shuffled frame and writes a shuffled map.
+
+Three engines with one result (docs: OPERATORS, sections 1 and 1b):
+
+``"gather"``
+    row gather to natural order, the library's convolution, row gather to the output's order; the fastest in general.
+``"im2col"``
+    every tap is gathered straight from the shuffled frame into columns in the output's order, then one matrix
+    product; no natural-order copy of the frame ever exists. Made for the first layer, where channels are few.
+``"pointwise"``
+    for 1x1 kernels without padding: one row gather, or none where the orders agree, then the library's convolution.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from operators.errors import OperatorError
+from operators.geometry import IntOrPair, Padding, Window
+from operators.modules import KeyedModule
+from operators.rows import check_slot, from_rows, gather_rows, permute_rows, to_rows
+from operators.tables import GatherTable, PixelOrder, compose
+
+ENGINES = ("auto", "gather", "im2col", "pointwise")
+
+# A frame has one to four channels; feature maps have more, and columns then cost more than two row gathers.
+_MOST_FRAME_CHANNELS = 4
+# Columns of more images are made in turns: fresh blocks of over 32 MB cost page faults (docs: OPERATORS, section 6).
+_COLUMN_ELEMENTS = 1 << 23
+
+
+def choose_engine(engine: str, window: Window, channels: int) -> str:
+    """Return the engine that ``engine`` names for a window over an input of so many channels.
+
+    Raises
+    ------
+    OperatorError
+        When there is no engine of that name, or "pointwise" is asked of a window that is none.
+    """
+    if engine not in ENGINES:
+        raise OperatorError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")
+    pointwise = window.taps == 1 and window.padding == ((0, 0), (0, 0))
+    if engine == "pointwise" and not pointwise:
+        raise OperatorError("engine 'pointwise' needs a 1x1 kernel without padding; use 'auto'")
+    if engine != "auto":
+        return engine
+    if pointwise:
+        return "pointwise"
+    return "im2col" if channels <= _MOST_FRAME_CHANNELS else "gather"
+
+
+def keyed_conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    *,
+    table: GatherTable | None = None,
+    permutation_in: PixelOrder | None = None,
+    permutation_out: PixelOrder | None = None,
+    slot: Tensor | None = None,
+    padding_mode: str = "zeros",
+    engine: str = "auto",
+) -> Tensor:
+    r"""Convolve shuffled frames with plain weights.
+
+    With σ and τ the pixel orders of input and output and S their shuffles,
+
+    .. math:: \mathrm{keyed}(S_\sigma x) = S_\tau\, \mathrm{conv2d}(x).
+
+    Parameters
+    ----------
+    input : Tensor, shape (B, C, H, W)
+        Frames in the order σ; fastest in channels-last memory.
+    weight : Tensor, shape (D, C / groups, kh, kw)
+    bias : Tensor, shape (D,), optional
+    stride, padding, dilation, groups, padding_mode
+        As ``nn.Conv2d`` takes them. Left at their defaults when a ``table`` is given, which holds them; ``groups``
+        applies always.
+    table : GatherTable, optional
+        Made beforehand; instead of the permutations.
+    permutation_in, permutation_out : permutation, optional
+        σ and τ; None for natural order.
+    slot : Tensor of integers, shape (N,) or (B, N), optional
+        Slot table of σ for this call, or one for each frame; replaces ``permutation_in``.
+    engine : {"auto", "gather", "im2col", "pointwise"}
+        "auto" takes "pointwise" where it can, "im2col" for frames of up to 4 channels, else "gather".
+
+    Returns
+    -------
+    Tensor, shape (B, D, Ho, Wo)
+        In the order τ and channels-last memory.
+
+    Raises
+    ------
+    OperatorError
+        When shapes, permutations or options do not fit together.
+
+    Examples
+    --------
+    >>> x = torch.arange(6.0).reshape(1, 1, 2, 3)
+    >>> keyed_conv2d(x, torch.tensor([[[[1.0, 2.0]]]])).tolist()
+    [[[[2.0, 5.0], [11.0, 14.0]]]]
+    """
+    if input.ndim != 4 or weight.ndim != 4:
+        raise OperatorError(
+            "input must be (B, C, H, W) and weight (D, C / groups, kh, kw); "
+            f"got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    if groups < 1 or weight.shape[1] * groups != input.shape[1] or weight.shape[0] % groups:
+        raise OperatorError(
+            f"weight {tuple(weight.shape)} with {groups} groups does not fit an input of {input.shape[1]} channels"
+        )
+    size, kernel = (input.shape[2], input.shape[3]), (weight.shape[2], weight.shape[3])
+    if table is None:
+        window = Window.of(size, kernel, stride, padding, dilation, padding_mode=padding_mode)
+        table = GatherTable.keyed(window, permutation_in, permutation_out)
+    else:
+        _check_table(table, size, kernel)
+        if permutation_in is not None or permutation_out is not None:
+            raise OperatorError("give either a table or permutations to keyed_conv2d, not both")
+        if (stride, padding, dilation, padding_mode) != (1, 0, 1, "zeros"):
+            raise OperatorError("stride, padding, dilation and padding_mode are the table's; leave them out beside it")
+    own = None if slot is None else check_slot(slot, input)
+    chosen = choose_engine(engine, table.window, input.shape[1])
+    if chosen == "gather":
+        given = _on(table.slot, input) if own is None else own
+        return by_rows(input, weight, bias, groups, table.window, given, _on(table.source, input))
+    index = table.index.to(input.device) if own is None else compose(own, table.reads.to(input.device))
+    if chosen == "pointwise":
+        return by_points(input, weight, bias, groups, index, table.output_size)
+    return by_columns(input, weight, bias, groups, index, table.output_size)
+
+
+def _on(table: Tensor | None, frames: Tensor) -> Tensor | None:
+    return None if table is None else table.to(frames.device)
+
+
+def _check_table(table: GatherTable, size: tuple[int, int], kernel: tuple[int, int]) -> None:
+    """Raise unless a table made beforehand fits this frame and this kernel."""
+    if table.input_size != size or table.window.kernel_size != kernel:
+        raise OperatorError(
+            f"the table is for {table.input_size} frames and a {table.window.kernel_size} kernel; "
+            f"got {size} and {kernel}"
+        )
+
+
+def by_rows(
+    frames: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    groups: int,
+    window: Window,
+    slot: Tensor | None,
+    source: Tensor | None,
+) -> Tensor:
+    """Convolve by row gather, library convolution, row gather; arguments are already checked.
+
+    Parameters
+    ----------
+    frames : Tensor, shape (B, C, H, W)
+    slot, source : Tensor or None
+        Slot of every natural input pixel, (N,) or (B, N), and natural position in every output slot, (M,).
+    """
+    natural = from_rows(permute_rows(to_rows(frames), slot), window.input_size)
+    (top, bottom), (left, right) = window.padding
+    inside = (top, left)
+    if window.padding_mode != "zeros" or top != bottom or left != right:
+        mode = "constant" if window.padding_mode == "zeros" else window.padding_mode
+        natural = F.pad(natural, (left, right, top, bottom), mode=mode)
+        inside = (0, 0)
+    mapped = F.conv2d(natural, weight, bias, window.stride, inside, window.dilation, groups)
+    return from_rows(permute_rows(to_rows(mapped), source), window.output_size)
+
+
+def by_points(
+    frames: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    groups: int,
+    index: Tensor | None,
+    output_size: tuple[int, int],
+) -> Tensor:
+    """Convolve with a 1x1 kernel by one gather at most; arguments are already checked.
+
+    Parameters
+    ----------
+    frames : Tensor, shape (B, C, H, W)
+    index : Tensor of integers, shape (M, 1) or (B, M, 1), or None
+        Input slot of every output slot; None when that is the slot itself.
+    """
+    if index is not None:
+        read = index.squeeze(-1)
+        rows = to_rows(frames)
+        # Stride 1 reads every pixel once, so that the adjoint is a gather too.
+        rows = permute_rows(rows, read) if read.shape[-1] == rows.shape[1] else gather_rows(rows, read)
+        frames = from_rows(rows, output_size)
+    return F.conv2d(frames, weight, bias, groups=groups)
+
+
+def by_columns(
+    frames: Tensor, weight: Tensor, bias: Tensor | None, groups: int, index: Tensor, output_size: tuple[int, int]
+) -> Tensor:
+    """Convolve by gathering columns in the output's order and one matrix product; arguments are already checked.
+
+    Parameters
+    ----------
+    frames : Tensor, shape (B, C, H, W)
+    index : Tensor of integers, shape (M, K) or (B, M, K)
+        Input slot of every tap of every output slot, -1 for padding.
+    """
+    rows = to_rows(frames)
+    B, N, C = rows.shape
+    M, K = index.shape[-2:]
+    # Padding reads one more row, of zeros.
+    rows = F.pad(rows, (0, 0, 0, 1))
+    index = torch.where(index < 0, N, index).flatten(-2)
+    at_once = max(1, _COLUMN_ELEMENTS // (M * K * C))
+    parts = [
+        _matmul_columns(
+            gather_rows(rows[first : first + at_once], index if index.ndim == 1 else index[first : first + at_once]),
+            weight,
+            bias,
+            groups,
+        )
+        for first in range(0, max(B, 1), at_once)
+    ]
+    return from_rows(parts[0] if len(parts) == 1 else torch.cat(parts), output_size)
+
+
+def _matmul_columns(columns: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+    """Multiply columns (B, M * K, C) with a convolution weight; return (B, M, D)."""
+    B, _, C = columns.shape
+    D, each, kh, kw = weight.shape
+    K = kh * kw
+    M = columns.shape[1] // K
+    by_tap = weight.permute(0, 2, 3, 1)
+    if groups == 1:
+        return F.linear(columns.reshape(B, M, K * C), by_tap.reshape(D, K * C), bias)
+    grouped = columns.reshape(B, M, K, groups, each)
+    product = torch.einsum("bmkgc,gdkc->bmgd", grouped, by_tap.reshape(groups, D // groups, K, each))
+    product = product.reshape(B, M, D)
+    return product if bias is None else product + bias
+
+
+class KeyedConv2d(KeyedModule):
+    """``nn.Conv2d`` between two pixel orders, with the plain layer's own parameters.
+
+    Parameters
+    ----------
+    conv : nn.Conv2d
+        Its ``weight`` and ``bias`` are shared, not copied, and keep their names in ``state_dict``.
+    input_size : (int, int)
+        Frame height and width, in pixels.
+    permutation_in, permutation_out : permutation, optional
+        Pixel orders of input and output; None for natural order.
+    engine : {"auto", "gather", "im2col", "pointwise"}
+        See :func:`keyed_conv2d`.
+
+    Raises
+    ------
+    OperatorError
+        When the layer does not fit the frame, or a permutation has the wrong length.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    slot: Tensor | None
+    source: Tensor | None
+    reads: Tensor | None
+    index: Tensor | None
+
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        input_size: tuple[int, int],
+        permutation_in: PixelOrder | None = None,
+        permutation_out: PixelOrder | None = None,
+        engine: str = "auto",
+    ) -> None:
+        window = window_of_conv(conv, input_size)
+        super().__init__(window.input_size, window.output_size)
+        self.window = window
+        self.groups = conv.groups
+        self.engine = choose_engine(engine, window, conv.in_channels)
+        self.register_parameter("weight", cast(nn.Parameter, conv.weight))
+        self.register_parameter("bias", cast(nn.Parameter | None, conv.bias))
+        table = GatherTable.keyed(window, permutation_in, permutation_out)
+        around = self.engine == "gather"
+        self.register_table("slot", table.slot if around else None)
+        self.register_table("source", table.source if around else None)
+        self.register_table("reads", None if around else table.reads)
+        # Equal orders on both sides of a 1x1 kernel: nothing moves.
+        still = window.is_pointwise and torch.equal(table.index[:, 0], torch.arange(len(table.index)))
+        self.register_table("index", None if around or (still and self.engine == "pointwise") else table.index)
+
+    def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
+        """Convolve frames (B, C, H, W); ``slot``, (N,) or (B, N), replaces the input's order for this call."""
+        own = self.accept(x, slot)
+        if self.engine == "gather":
+            given = self.slot if own is None else own
+            return by_rows(x, self.weight, self.bias, self.groups, self.window, given, self.source)
+        index = self.index if own is None or self.reads is None else compose(own, self.reads)
+        if self.engine == "pointwise":
+            return by_points(x, self.weight, self.bias, self.groups, index, self.output_size)
+        assert index is not None
+        return by_columns(x, self.weight, self.bias, self.groups, index, self.output_size)
+
+    def extra_repr(self) -> str:
+        """Return sizes and engine; never a table."""
+        D, each, kh, kw = self.weight.shape
+        return f"{each * self.groups}, {D}, kernel {kh}x{kw}, {super().extra_repr()}, engine={self.engine}"
+
+
+def window_of_conv(conv: nn.Conv2d, input_size: tuple[int, int]) -> Window:
+    """Return the window through which a plain convolution reads frames of this size."""
+    if isinstance(conv.padding, str):
+        padding: Padding = conv.padding
+    else:
+        padding = (conv.padding[0], conv.padding[1])
+    return Window.of(
+        input_size,
+        (conv.kernel_size[0], conv.kernel_size[1]),
+        (conv.stride[0], conv.stride[1]),
+        padding,
+        (conv.dilation[0], conv.dilation[1]),
+        padding_mode=conv.padding_mode,
+    )

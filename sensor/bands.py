@@ -1,0 +1,33 @@
+"""Work on a frame in bands of rows: small enough for the processor's cache, one thread a band."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from numba import get_num_threads
+
+BAND_PX = 1 << 16
+PARALLEL_PX = 100_000
+
+
+def for_each_band(height: int, width: int, row_step: int, work: Callable[[int, int], None]) -> None:
+    """Call ``work(first_row, end_row)`` for bands that cover ``range(height)``.
+
+    Parameters
+    ----------
+    height, width : int
+        Frame size.
+    row_step : int
+        Every band starts at a multiple of this: one period of the colour filter.
+    work : callable
+        Must write its own rows only; called from several threads (``numba.get_num_threads()``) for large frames.
+    """
+    rows = max(1, BAND_PX // max(1, width * row_step)) * row_step
+    bands = [(first, min(first + rows, height)) for first in range(0, height, rows)]
+    threads = min(get_num_threads(), len(bands))
+    if threads == 1 or height * width < PARALLEL_PX:
+        for first, end in bands:
+            work(first, end)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        # list() waits for all bands and raises what any of them raised.
+        list(pool.map(lambda band: work(*band), bands))

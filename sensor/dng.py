@@ -1,0 +1,130 @@
+"""Write a mosaic as DNG, and find our own words in one.
+
+A DNG is a TIFF file with a few more tags. Sources: Adobe, "TIFF Revision 6.0" (1992); Adobe, "Digital Negative
+Specification", version 1.4 (2012); tag numbers below are theirs.
+"""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.errors import RawFileError
+
+# TIFF field types: code, struct letter, bytes.
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, DOUBLE = 1, 2, 3, 4, 5, 7, 10, 12
+_LETTER = {SHORT: "H", LONG: "I", RATIONAL: "II", SRATIONAL: "ii", DOUBLE: "d"}
+
+PRIVATE_DATA = 50740
+_MAX_PRIVATE_BYTES = 1 << 20
+_EXIF_POINTER = 34665
+_STRIP_OFFSETS = 273
+
+Tags = dict[int, tuple[int, Any]]
+"""Tag number to field type and value: bytes for the byte types, else a sequence of numbers."""
+
+
+def dng_bytes(mosaic: NDArray[np.uint16], tags: Tags, exif: Tags) -> tuple[bytes, NDArray[np.uint16]]:
+    """Return the header of a little-endian DNG and the pixels that follow it.
+
+    Parameters
+    ----------
+    mosaic : ndarray of uint16, shape (H, W)
+        Stored in 16-bit words, uncompressed, as one strip.
+    tags, exif : Tags
+        Fields of the main directory (what describes the strip is added here) and of the Exif directory.
+    """
+    height, width = mosaic.shape
+    fields: Tags = {
+        254: (LONG, [0]),  # a full-resolution image
+        256: (LONG, [width]),
+        257: (LONG, [height]),
+        258: (SHORT, [16]),
+        259: (SHORT, [1]),  # not compressed
+        _STRIP_OFFSETS: (LONG, [0]),
+        277: (SHORT, [1]),
+        278: (LONG, [height]),
+        279: (LONG, [mosaic.nbytes]),
+        284: (SHORT, [1]),
+        _EXIF_POINTER: (LONG, [0]),
+        **tags,
+    }
+    # Sizes do not depend on the two pointers, so lay out once with zeros to learn where things fall.
+    exif_at = 8 + len(_directory(fields, 8))
+    data_at = -(-(exif_at + len(_directory(exif, exif_at))) // 16) * 16
+    fields[_EXIF_POINTER] = (LONG, [exif_at])
+    fields[_STRIP_OFFSETS] = (LONG, [data_at])
+    header = struct.pack("<2sHI", b"II", 42, 8) + _directory(fields, 8) + _directory(exif, exif_at)
+    return header.ljust(data_at, b"\0"), mosaic.astype("<u2", copy=False)
+
+
+def _directory(fields: Tags, at: int) -> bytes:
+    """Return one image file directory that starts at byte ``at``, with its longer values behind it."""
+    entries, values = b"", b""
+    values_at = at + 2 + 12 * len(fields) + 4
+    for tag in sorted(fields):
+        kind, value = fields[tag]
+        data, count = _packed(kind, value)
+        if len(data) > 4:
+            offset = struct.pack("<I", values_at + len(values))
+            values += data + b"\0" * (len(data) % 2)
+        else:
+            offset = data.ljust(4, b"\0")
+        entries += struct.pack("<HHI", tag, kind, count) + offset
+    return struct.pack("<H", len(fields)) + entries + struct.pack("<I", 0) + values
+
+
+def _packed(kind: int, value: Any) -> tuple[bytes, int]:
+    """Return the bytes of a value and its TIFF count."""
+    if kind == ASCII:
+        text = value.encode("ascii", "replace") + b"\0"
+        return text, len(text)
+    if kind in (BYTE, UNDEFINED):
+        return bytes(value), len(value)
+    if kind in (RATIONAL, SRATIONAL):
+        pairs = [number for item in value for number in _ratio(item)]
+        return struct.pack("<" + _LETTER[kind] * len(value), *pairs), len(value)
+    return struct.pack("<" + _LETTER[kind] * len(value), *value), len(value)
+
+
+def _ratio(value: float) -> tuple[int, int]:
+    """Return a fraction close to ``value`` whose parts fit 31 bits."""
+    limit = 10**6
+    fraction = Fraction(value).limit_denominator(limit)
+    if fraction == 0 and value > 0:
+        fraction = Fraction(1, min(round(1 / value), 2**31 - 1))
+    return fraction.numerator, fraction.denominator
+
+
+def private_data(path: Path) -> bytes | None:
+    """Return the value of tag DNGPrivateData in a file's main directory, or None when it has none.
+
+    Only what is needed is read, and every number in the file is checked before it is used.
+
+    Raises
+    ------
+    RawFileError
+        When the tag points outside the file or claims over a megabyte.
+    """
+    with path.open("rb") as file:
+        header = file.read(8)
+        order = {b"II": "<", b"MM": ">"}.get(header[:2])
+        if order is None or len(header) < 8 or struct.unpack(order + "H", header[2:4])[0] != 42:
+            return None
+        file.seek(struct.unpack(order + "I", header[4:8])[0])
+        count_bytes = file.read(2)
+        if len(count_bytes) < 2:
+            return None
+        directory = file.read(12 * struct.unpack(order + "H", count_bytes)[0])
+        for at in range(0, len(directory) - 11, 12):
+            tag, _, count, offset = struct.unpack_from(order + "HHII", directory, at)
+            if tag == PRIVATE_DATA:
+                file.seek(offset)
+                data = file.read(count) if 4 < count <= _MAX_PRIVATE_BYTES else b""
+                if len(data) != count:
+                    raise RawFileError(f"{path}: the private data of this DNG are cut short or damaged")
+                return data
+    return None

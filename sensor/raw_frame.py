@@ -1,0 +1,212 @@
+"""A RAW frame: the codes a sensor delivered, in the order it delivered them, and what is needed to read them."""
+
+import math
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrambler import Key, Multiplexer, Permutation, new_nonce
+from scrambler.errors import MissingKeyError, WrongKeyError
+from sensor.cfa import cfa_tile
+from sensor.errors import RawFrameError
+from sensor.raw_reader import load_raw
+from sensor.raw_writer import save_dng
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawFrame:
+    """One frame as it left the camera.
+
+    The mosaic lies in readout order. In a natural frame that is the order of the photosites; in a shuffled one,
+    slot j holds photosite ``source[j]``, and ``key_id``, ``nonce``, ``pattern`` and ``unit`` say which shuffle it was.
+    All other attributes describe photosites, in natural order.
+
+    Attributes
+    ----------
+    mosaic : ndarray of uint16, shape (H, W)
+        Codes; read-only.
+    cfa : str
+        Letters of the colour filter's tile at the first photosite, see :func:`sensor.cfa.cfa_tile`.
+    bit_depth : int
+        Resolution, 8 to 16.
+    black_level : ndarray of float64, shape of the tile
+        Code of no light, for each place in the tile.
+    white_level : int
+        Code of a saturated photosite.
+    white_balance : ndarray of float64, shape (3,)
+        Gains of red, green and blue; the smallest is 1.
+    color_matrix : ndarray of float64, shape (3, 3)
+        White-balanced camera colours to linear sRGB.
+    exposure_s, gain_dn_per_e, read_noise_e : float or None
+        Exposure time, system gain, read noise; None when a file does not tell.
+    sensor : str
+        Name of the sensor or camera.
+    key_id, pattern, unit : str or None
+        Id of the key, readout pattern and unit of a shuffled frame; None for a natural one.
+    nonce : bytes or None
+        The 16 public bytes of this frame's shuffle.
+    """
+
+    mosaic: NDArray[np.uint16]
+    cfa: str
+    bit_depth: int
+    black_level: NDArray[np.float64]
+    white_level: int
+    white_balance: NDArray[np.float64]
+    color_matrix: NDArray[np.float64]
+    exposure_s: float | None = None
+    gain_dn_per_e: float | None = None
+    read_noise_e: float | None = None
+    sensor: str = ""
+    key_id: str | None = None
+    nonce: bytes | None = None
+    pattern: str | None = None
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        tile = cfa_tile(self.cfa)
+        mosaic = np.asarray(self.mosaic)
+        if mosaic.ndim != 2 or mosaic.dtype != np.uint16 or mosaic.size == 0:
+            raise RawFrameError(f"a mosaic is uint16 of shape (H, W), got {mosaic.dtype} of shape {mosaic.shape}")
+        if not 8 <= self.bit_depth <= 16:
+            raise RawFrameError(f"bit_depth must be 8 to 16, got {self.bit_depth}")
+        black = np.asarray(self.black_level, np.float64)
+        black = self._frozen("black_level", np.full(tile.shape, black) if black.ndim == 0 else black, tile.shape)
+        if not black.max() < self.white_level <= (1 << self.bit_depth) - 1 or black.min() < 0:
+            raise RawFrameError(
+                f"black level {black.max():g} and white level {self.white_level} must rise within {self.bit_depth} bits"
+            )
+        gains = self._frozen("white_balance", self.white_balance, (3,))
+        if gains.min() <= 0:
+            raise RawFrameError("white_balance gains must be above 0")
+        self._frozen("color_matrix", self.color_matrix, (3, 3))
+        for name in ("exposure_s", "gain_dn_per_e", "read_noise_e"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise RawFrameError(f"{name} must be a number that is not negative, got {value!r}")
+        readout = (self.key_id, self.nonce, self.pattern, self.unit)
+        if any(part is None for part in readout) and any(part is not None for part in readout):
+            raise RawFrameError("key_id, nonce, pattern and unit of a shuffled frame belong together")
+        if self.key_id is not None and not re.fullmatch("[0-9a-f]{16}", self.key_id):
+            raise RawFrameError(f"key_id must be 16 hexadecimal digits, got {self.key_id!r}")
+        if self.nonce is not None and len(self.nonce) != 16:
+            raise RawFrameError(f"a nonce is 16 bytes, got {len(self.nonce)}")
+        if mosaic.flags.writeable or not mosaic.flags.c_contiguous:
+            mosaic = np.array(mosaic, order="C")
+            mosaic.flags.writeable = False
+        object.__setattr__(self, "mosaic", mosaic)
+
+    def _frozen(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Store a read-only float64 copy of an attribute, of the shape it must have."""
+        array = np.array(value, np.float64)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise RawFrameError(f"{name} must be finite and of shape {shape}, got shape {array.shape}")
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+        return array
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        order = f"shuffled ({self.pattern}, {self.unit}) by key {self.key_id}" if self.is_shuffled else "natural"
+        return f"RawFrame({height} x {width} {self.cfa}, {self.bit_depth} bit, {self.sensor or 'unknown'}, {order})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, in photosites."""
+        height, width = self.mosaic.shape
+        return height, width
+
+    @property
+    def is_shuffled(self) -> bool:
+        """Whether the mosaic lies in shuffled order."""
+        return self.key_id is not None
+
+    def readout_permutation(self, key: Key | None, *, force: bool = False) -> Permutation | None:
+        """Return the order this frame was read out in; None for a natural frame.
+
+        Parameters
+        ----------
+        key : Key
+            The key of the camera; may be None for a natural frame.
+        force : bool
+            Take any key, even one whose id is not the frame's: for studies of wrong keys.
+
+        Raises
+        ------
+        MissingKeyError
+            When the frame is shuffled and there is no key.
+        WrongKeyError
+            When the key's id is not the frame's.
+        """
+        if self.key_id is None or self.nonce is None or self.pattern is None:
+            return None
+        if key is None:
+            raise MissingKeyError(f"this frame is shuffled; give the key with id {self.key_id}")
+        if key.id != self.key_id and not force:
+            raise WrongKeyError(f"this frame was shuffled with key {self.key_id}, the key given is {key.id}")
+        rows, columns = cfa_tile(self.cfa).shape
+        return Multiplexer(key, pattern=self.pattern, unit=self.unit).permutation(
+            self.shape, self.nonce, period=(rows, columns)
+        )
+
+    def unshuffle(self, key: Key | None, *, force: bool = False) -> Self:
+        """Return the frame in natural order, bit for bit what the sensor converted; inverse of :meth:`shuffle`.
+
+        Parameters and errors as for :meth:`readout_permutation`. A natural frame is returned as it is.
+        """
+        permutation = self.readout_permutation(key, force=force)
+        if permutation is None:
+            return self
+        return replace(
+            self, mosaic=_owned(permutation.unshuffle(self.mosaic)), key_id=None, nonce=None, pattern=None, unit=None
+        )
+
+    def shuffle(self, multiplexer: Multiplexer, nonce: bytes | None = None) -> Self:
+        """Return the frame as if the sensor had read it out through ``multiplexer``.
+
+        Parameters
+        ----------
+        multiplexer : Multiplexer
+            Key, pattern and unit; without a unit, whole colour-filter periods move (``"quad"``).
+        nonce : bytes, optional
+            16 bytes never used before with this key; drawn anew when not given, which is what keeps the key safe.
+
+        Raises
+        ------
+        RawFrameError
+            When the frame is shuffled already.
+        """
+        if self.is_shuffled:
+            raise RawFrameError("this frame is shuffled already; unshuffle it first")
+        nonce = new_nonce() if nonce is None else nonce
+        unit = multiplexer.unit or "quad"
+        rows, columns = cfa_tile(self.cfa).shape
+        permutation = multiplexer.permutation(self.shape, nonce, unit=unit, period=(rows, columns))
+        return replace(
+            self,
+            mosaic=_owned(permutation.shuffle(self.mosaic)),
+            key_id=multiplexer.key.id,
+            nonce=nonce,
+            pattern=multiplexer.pattern,
+            unit=unit,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the frame as DNG, replacing ``path`` in one step; see :func:`sensor.raw_writer.save_dng`."""
+        save_dng(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a RAW file, ours or any other that LibRaw opens; see :func:`sensor.raw_reader.load_raw`."""
+        return cls(**load_raw(path))
+
+
+def _owned(mosaic: Any) -> NDArray[np.uint16]:
+    """Mark a new array read-only, so that the frame need not copy it."""
+    array = np.ascontiguousarray(mosaic, np.uint16)
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,111 @@
+"""Read a RAW file, ours or anybody's, into the parts of a frame."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.cfa import MONO
+from sensor.dng import private_data
+from sensor.errors import RawFileError
+from sensor.raw_file import open_raw, raw_image
+from sensor.raw_writer import FORMAT_VERSION, PRIVATE_PREFIX
+
+
+def load_raw(path: str | Path) -> dict[str, Any]:
+    """Return the attributes of a :class:`sensor.RawFrame`, read from a file.
+
+    Our own DNG gives the frame back exactly as it was saved. For other files LibRaw tells colour order, black level
+    of each colour, white level, the camera's white balance (daylight's when the file has none; scaled so that the
+    smallest gain is 1) and colour matrix (the identity when LibRaw knows none). Gain, read noise and exposure are
+    None then. The mosaic is LibRaw's whole ``raw_image``, margins included.
+
+    Raises
+    ------
+    RawFileError
+        Naming the file, when it is missing, damaged, no RAW file, or has a filter array that is not supported.
+    """
+    with open_raw(path) as raw:
+        own = _own_metadata(path)
+        mosaic = np.array(raw_image(path, raw), np.uint16)
+        mosaic.flags.writeable = False
+        attributes = _foreign_attributes(path, raw) if own is None else _own_attributes(path, own, mosaic.shape)
+    return {"mosaic": mosaic, **attributes}
+
+
+def _own_metadata(path: str | Path) -> dict[str, Any] | None:
+    """Return what we wrote into a DNG, or None when the file is not ours."""
+    data = private_data(Path(path))
+    if data is None or not data.startswith(PRIVATE_PREFIX):
+        return None
+    try:
+        content = json.loads(data[len(PRIVATE_PREFIX) :].decode("ascii"))
+        version = content["version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged") from None
+    if version != FORMAT_VERSION:
+        raise RawFileError(f"{path}: written in format {version!r}; this release reads format {FORMAT_VERSION}")
+    return dict(content)
+
+
+def _own_attributes(path: str | Path, content: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    try:
+        if (content["height"], content["width"]) != shape:
+            raise RawFileError(f"{path}: the picture of this DNG was replaced; its ShuffleCam data are for another size")
+        readout = content["readout"] or dict.fromkeys(("key_id", "nonce", "pattern", "unit"))
+        return {
+            **{name: content[name] for name in ("cfa", "bit_depth", "white_level", "sensor")},
+            **{name: np.array(content[name], np.float64) for name in ("black_level", "white_balance", "color_matrix")},
+            **{name: content[name] for name in ("exposure_s", "gain_dn_per_e", "read_noise_e")},
+            **{name: readout[name] for name in ("key_id", "pattern", "unit")},
+            "nonce": None if readout["nonce"] is None else bytes.fromhex(readout["nonce"]),
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged") from None
+    except RawFileError:
+        raise
+    except ValueError:
+        raise RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged") from None
+
+
+def _foreign_attributes(path: str | Path, raw: Any) -> dict[str, Any]:
+    index_tile, letters = _colour_indices(path, raw)
+    levels = raw.black_level_per_channel
+    black = np.array([[levels[index] for index in row] for row in index_tile], np.float64)
+    cfa = "".join(letters[index] for index in index_tile.ravel())
+    white = int(raw.white_level)
+    gains = _gains(raw)
+    matrix = np.array(raw.color_matrix, np.float64)[:, :3]
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+        matrix = np.eye(3)
+    return {
+        "cfa": cfa,
+        "bit_depth": min(16, max(8, white.bit_length())),
+        "black_level": black,
+        "white_level": white,
+        "white_balance": gains,
+        "color_matrix": matrix,
+    }
+
+
+def _colour_indices(path: str | Path, raw: Any) -> tuple[NDArray[np.uint8], str]:
+    """Return LibRaw's colour index for each place in the tile at the mosaic's first pixel, and the indices' letters."""
+    letters = raw.color_desc.decode("ascii", "replace")
+    if raw.num_colors == 1:
+        return np.zeros((1, 1), np.uint8), MONO
+    pattern = raw.raw_pattern
+    if pattern is None or set(letters) - set("RGB"):
+        raise RawFileError(f"{path}: a colour filter array of kind {letters!r} is not supported")
+    side = pattern.shape[0]
+    # raw_pattern starts at the visible picture, raw_colors at the mosaic's own first pixel.
+    return np.array(raw.raw_colors[:side, :side]), letters
+
+
+def _gains(raw: Any) -> NDArray[np.float64]:
+    for source in (raw.camera_whitebalance, raw.daylight_whitebalance):
+        gains = np.array(source[:3], np.float64)
+        if np.isfinite(gains).all() and gains.min() > 0:
+            return np.asarray(gains / gains.min(), np.float64)
+    return np.ones(3)

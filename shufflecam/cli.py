@@ -1,0 +1,71 @@
+"""The command ``shufflecam``: one verb each in ``shufflecam.commands``, errors as one line on standard error."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from scrambler.errors import ShuffleCamError
+from shufflecam import __version__
+from shufflecam.commands import capture, demo, evaluate, keygen, label, lists, reveal, show, train
+
+app = typer.Typer(
+    name="shufflecam",
+    help="A camera that shuffles its pixels under a secret key, and networks that read such frames.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for name, command in {
+    "demo": demo.demo, "keygen": keygen.keygen, "capture": capture.capture, "label": label.label,
+    "reveal": reveal.reveal, "show": show.show, "sensors": lists.sensors, "models": lists.models,
+    "evaluate": evaluate.evaluate, "train": train.train,
+}.items():  # fmt: skip
+    app.command(name)(command)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+    if version:
+        typer.echo(f"shufflecam {__version__}")
+        raise typer.Exit
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; default: those of the process.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 for an error that the one line on standard error explains, 2 for wrong usage,
+        3 if some inputs of several failed and the rest are done.
+    """
+    try:
+        result = typer.main.get_command(app).main(
+            args=None if argv is None else list(argv), prog_name="shufflecam", standalone_mode=False
+        )
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("stopped")
+    except ShuffleCamError as error:
+        return _fail(str(error))
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{named}{error.strerror or error}")
+    return result if isinstance(result, int) else 0
+
+
+def _fail(reason: str) -> int:
+    print(f"shufflecam: {reason}", file=sys.stderr)
+    return 1

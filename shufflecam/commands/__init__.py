@@ -1,0 +1,1 @@
+"""One module a verb. Heavy imports stay inside the functions, so that ``--help`` is quick."""

@@ -1,0 +1,103 @@
+"""``shufflecam demo``: from capture to label on one picture."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shufflecam.commands.options import Model, Seed, Sensor
+
+if TYPE_CHECKING:
+    from scrambler import Key
+    from sensor import RawFrame
+    from shufflecam.chain import Labeller
+
+
+def demo(
+    picture: Annotated[Path | None, typer.Argument(help="A picture; default: a cat that comes with scikit-image.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the DNG and the figure.")] = Path("shufflecam-demo"),
+    sensor: Sensor = "imx477",
+    model: Model = "cifar10-airbench94",
+    wrong_keys: Annotated[int, typer.Option("--wrong-keys", help="Also count the labels that so many wrong keys give.", min=0)] = 0,
+    seed: Seed = None,
+) -> None:
+    """Capture a picture with a shuffling sensor, label it with and without the key, and draw what each party sees.
+
+    Example: shufflecam demo --wrong-keys 100
+    """
+    from scrambler import Key, Multiplexer, seeded_nonce
+    from sensor import Camera, RawFrame, Scene, develop
+    from shufflecam.chain import Labeller, seen_without_key
+    from shufflecam.console import print_table, stdout
+    from shufflecam.figures import write_figure
+
+    source = picture or _bundled_cat()
+    labeller = Labeller.load(model)
+    key, wrong = Key.generate(), Key.generate()
+    nonce = None if seed is None else seeded_nonce(key, seed, source.name)
+    camera = Camera(sensor, multiplexer=Multiplexer(key), seed=seed)
+    captured = camera.capture(Scene.from_image(source), nonce=nonce)
+    out.mkdir(parents=True, exist_ok=True)
+    dng = out / f"{source.name}.dng"
+    captured.save(dng)
+
+    # From here on only the file is used, as a receiver would.
+    frame = RawFrame.load(dng)
+    natural = frame.unshuffle(key)
+    answers = {
+        "plain": ("natural order", labeller.label(natural)),
+        "with the key": ("shuffled", labeller.label(frame, key)),
+        "without a key": ("shuffled", labeller.label_as_natural(frame)),
+        "wrong key": ("shuffled, refusal overridden", labeller.label(frame, wrong, force=True)),
+    }
+    figure = out / f"{source.name}.png"
+    panels = [
+        (f"plain: {answers['plain'][1].name}", develop(natural)),
+        (f"shuffled RAW: {answers['without a key'][1].name}", develop(seen_without_key(frame))),
+        (f"with the key: {answers['with the key'][1].name}", develop(frame, key)),
+        (f"wrong key: {answers['wrong key'][1].name}", develop(frame.unshuffle(wrong, force=True))),
+    ]
+    write_figure(figure, [panels[:2], panels[2:]])
+
+    print_table(
+        ("network", "frame", "label", "probability"),
+        [(name, order, answer.name, f"{answer.probability:.3f}") for name, (order, answer) in answers.items()],
+    )
+    height, width = frame.mosaic.shape
+    stdout.print(f"\n{source.name}: {height} x {width} photosites of {frame.sensor}, key {key.id}\nwrote {dng} and {figure}")
+    if wrong_keys:
+        _count_wrong_keys(labeller, frame, wrong_keys, answers["plain"][1].name)
+
+
+def _bundled_cat() -> Path:
+    """Return the photograph of a cat that scikit-image installs (S. van der Walt, public domain)."""
+    import skimage.data
+
+    return Path(skimage.data.__file__).with_name("chelsea.png")
+
+
+def _count_wrong_keys(labeller: "Labeller", frame: "RawFrame", count: int, right: str) -> None:
+    """Print which labels ``count`` fresh wrong keys give, beside what the plain network says of as many shuffles."""
+    from rich.progress import track
+
+    from scrambler import Key, Multiplexer
+    from shufflecam.console import print_table, stderr
+
+    with_key: Counter[str] = Counter()
+    without_key: Counter[str] = Counter()
+    # The plain network gets as many chances: each round it sees the scene under a fresh shuffle.
+    natural = seen_without_key(frame)
+    for _ in track(range(count), description="wrong keys", console=stderr, disable=not stderr.is_terminal):
+        wrong = Key.generate()
+        with_key[labeller.label(frame, wrong, force=True).name] += 1
+        labeller.forget(wrong)
+        without_key[labeller.label_as_natural(natural.shuffle(Multiplexer(wrong))).name] += 1
+    names = sorted(with_key | without_key, key=lambda name: -with_key[name])
+    print_table(
+        ("label", "wrong keys", "plain network, no key"),
+        [(name + (" (right)" if name == right else ""), str(with_key[name]), str(without_key[name])) for name in names],
+        title=f"\nlabels of {count} wrong keys, and of the plain network on {count} shuffles",
+    )
+    hits, chance = with_key[right], without_key[right]
+    typer.echo(f"right label: {hits} of {count} with wrong keys, {chance} of {count} without a key")

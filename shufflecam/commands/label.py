@@ -1,0 +1,47 @@
+"""``shufflecam label``: shuffled frames to labels."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shufflecam.commands.options import Json, Model, OptionalKeyFile
+
+
+def label(
+    inputs: Annotated[list[Path], typer.Argument(help="RAW frames or folders of them.", metavar="IN...")],
+    key: OptionalKeyFile = None,
+    model: Model = "cifar10-airbench94",
+    as_json: Json = False,
+) -> int:
+    """Label frames straight from their shuffled pixels; no picture is put together on the way.
+
+    Frames in natural order are labelled too, without a key.
+
+    Example: shufflecam label shuffled/ --key door.key
+    """
+    from scrambler import Key
+    from sensor import RawFrame
+    from shufflecam.chain import Label, Labeller
+    from shufflecam.commands.results import report_failures
+    from shufflecam.console import print_table
+    from shufflecam.inputs import RAW_FILES, Input, expand, for_each
+
+    secret = None if key is None else Key.load(key)
+    labeller = Labeller.load(model)
+    rows: list[tuple[Path, Label, str | None]] = []
+
+    def work(item: Input) -> None:
+        frame = RawFrame.load(item.path)
+        rows.append((item.path, labeller.label(frame, secret), frame.key_id))
+
+    failures = for_each(expand(inputs, RAW_FILES), work, "labelling")
+    if as_json:
+        for path, answer, key_id in rows:
+            line = {"file": str(path), "label": answer.name, "probability": answer.probability, "key_id": key_id}
+            typer.echo(json.dumps(line))
+    elif rows:
+        cells = [(str(p), a.name, f"{a.probability:.3f}", key_id or "natural order") for p, a, key_id in rows]
+        print_table(("frame", "label", "probability", "key id"), cells)
+    return report_failures(failures)

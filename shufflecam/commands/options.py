@@ -1,0 +1,17 @@
+"""Options that several verbs share, each said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+KeyFile = Annotated[Path, typer.Option("--key", help="Key file, made by `shufflecam keygen`.", metavar="FILE")]
+OptionalKeyFile = Annotated[Path | None, typer.Option("--key", help="Key file of the frames.", metavar="FILE")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results; made if missing.", metavar="DIR")]
+Sensor = Annotated[str, typer.Option("--sensor", help="Preset name (see `shufflecam sensors`) or a TOML file.")]
+Model = Annotated[str, typer.Option("--model", help="Trained network (see `shufflecam models`) or a weights file.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Fix noise and nonces, for tests and studies only: the same input then gets the same nonce."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]

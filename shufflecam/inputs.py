@@ -1,0 +1,102 @@
+"""What commands are given: files and folders in, output names and one result a file out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scrambler.errors import ShuffleCamError
+
+PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
+RAW_FILES = frozenset({".arw", ".cr2", ".dng", ".kdc", ".nef", ".orf", ".raf", ".raw", ".rw2"})
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file to work on.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is.
+    name : Path
+        Its name in the output folder, before the new ending: the file's name, or its path below the folder given.
+    """
+
+    path: Path
+    name: Path
+
+    def output(self, folder: Path, ending: str) -> Path:
+        """Return the output's path: the whole input name with ``ending`` behind it.
+
+        >>> Input(Path("in/a.jpg"), Path("a.jpg")).output(Path("out"), ".dng").as_posix()
+        'out/a.jpg.dng'
+        """
+        return folder / self.name.with_name(self.name.name + ending)
+
+
+def expand(paths: Iterable[Path], endings: frozenset[str]) -> list[Input]:
+    """Return the files named, and those with one of ``endings`` anywhere below the folders named, sorted.
+
+    Raises
+    ------
+    ShuffleCamError
+        If a path does not exist, a folder holds nothing to work on, or two inputs would get the same output name.
+    """
+    found: list[Input] = []
+    for path in paths:
+        if path.is_dir():
+            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings and p.is_file())
+            if not below:
+                raise ShuffleCamError(f"{path} holds no file with one of the endings {', '.join(sorted(endings))}")
+            found += [Input(p, p.relative_to(path)) for p in below]
+        elif path.exists():
+            found.append(Input(path, Path(path.name)))
+        else:
+            raise ShuffleCamError(f"no such file or folder: {path}")
+    taken: dict[str, Path] = {}
+    for item in found:
+        # Case-folded, because some file systems take A.jpg and a.jpg for one name.
+        other = taken.setdefault(item.name.as_posix().casefold(), item.path)
+        if other is not item.path:
+            raise ShuffleCamError(f"{other} and {item.path} would get the same output name; give them in two calls")
+    return found
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be done.
+
+    Attributes
+    ----------
+    path : Path
+        The input.
+    reason : str
+        One sentence.
+    """
+
+    path: Path
+    reason: str
+
+
+def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) -> list[Failure]:
+    """Do ``work`` on every input with a progress bar; go on after a bad one.
+
+    Returns
+    -------
+    list of Failure
+        The inputs whose work raised an error that a user can mend. A single input's error is raised instead.
+    """
+    from rich.progress import track
+
+    from shufflecam.console import stderr
+
+    failures: list[Failure] = []
+    # A bar on a terminal only: a log should hold results, not carriage returns.
+    for item in track(inputs, description=progress, console=stderr, disable=len(inputs) == 1 or not stderr.is_terminal):
+        try:
+            work(item)
+        except (ShuffleCamError, OSError) as error:
+            if len(inputs) == 1:
+                raise
+            failures.append(Failure(item.path, str(error)))
+    return failures
