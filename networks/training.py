@@ -80,6 +80,10 @@ class TrainConfig:
                 raise TrainingError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if self.precision not in ("bfloat16", "float32"):
             raise TrainingError(f"precision must be bfloat16 or float32, got {self.precision!r}")
+        try:
+            _ = self.torch_device
+        except RuntimeError:
+            raise TrainingError(f"device must be auto, cpu, cuda or another torch device, got {self.device!r}") from None
 
     @property
     def torch_device(self) -> torch.device:

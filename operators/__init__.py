@@ -1,8 +1,21 @@
 """Operators that read shuffled frames and write shuffled maps, exactly; and general deformable convolution."""
 
-from operators.convolution import KeyedConv2d, keyed_conv2d
+from operators.convolution import keyed_conv2d
+from operators.convolution_modules import KeyedConv2d
 from operators.errors import OperatorError
 from operators.geometry import Window
+from operators.pooling import (
+    keyed_adaptive_avg_pool2d,
+    keyed_adaptive_max_pool2d,
+    keyed_avg_pool2d,
+    keyed_max_pool2d,
+)
+from operators.pooling_modules import (
+    KeyedAdaptiveAvgPool2d,
+    KeyedAdaptiveMaxPool2d,
+    KeyedAvgPool2d,
+    KeyedMaxPool2d,
+)
 from operators.reorder import (
     KeyedFlatten,
     KeyedReorder,
@@ -17,8 +30,12 @@ from operators.tables import GatherTable, deformable_offsets, gather_index, stac
 
 __all__ = [
     "GatherTable",
+    "KeyedAdaptiveAvgPool2d",
+    "KeyedAdaptiveMaxPool2d",
+    "KeyedAvgPool2d",
     "KeyedConv2d",
     "KeyedFlatten",
+    "KeyedMaxPool2d",
     "KeyedReorder",
     "OperatorError",
     "Window",
@@ -26,8 +43,12 @@ __all__ = [
     "flatten_natural",
     "gather_index",
     "gather_linear_columns",
+    "keyed_adaptive_avg_pool2d",
+    "keyed_adaptive_max_pool2d",
+    "keyed_avg_pool2d",
     "keyed_conv2d",
     "keyed_flatten_linear",
+    "keyed_max_pool2d",
     "rekey_pixels",
     "shuffle_pixels",
     "stack_slots",

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from operators.errors import OperatorError
 from operators.rows import check_slot
+from scrambler.errors import SecretPickleError
 
 
 class KeyedModule(nn.Module):
@@ -58,7 +59,7 @@ class KeyedModule(nn.Module):
         return twin
 
     def __getstate__(self) -> NoReturn:
-        raise OperatorError(
+        raise SecretPickleError(
             f"{type(self).__name__} holds tables that determine the key and is never pickled; "
             "save its state_dict() and rebuild it from the key"
         )

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Padding, Window, natural_index
+from scrambler.errors import SecretPickleError
 
 
 class PixelOrder(Protocol):
@@ -174,7 +175,7 @@ class GatherTable:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise OperatorError("a gather table determines the key and is never pickled; rebuild it from the key")
+        raise SecretPickleError("a gather table determines the key and is never pickled; rebuild it from the key")
 
 
 def gather_index(

@@ -16,7 +16,17 @@ from scrambler.errors import (
 from scrambler.key import Key
 from scrambler.keyed import keyed_permutation
 from scrambler.legacy import LegacyKey
-from scrambler.nonce import FixedNonceGuard, FixedNonceWarning, check_nonce, new_nonce, new_nonces, nonces_for, seeded_nonce
+from scrambler.multiplexer import Multiplexer
+from scrambler.nonce import (
+    FixedNonceGuard,
+    FixedNonceWarning,
+    check_nonce,
+    new_nonce,
+    new_nonces,
+    nonces_for,
+    seeded_nonce,
+)
+from scrambler.patterns import list_patterns
 from scrambler.permutation import Permutation
 
 __all__ = [
@@ -28,6 +38,7 @@ __all__ = [
     "KeyFileError",
     "LegacyKey",
     "MissingKeyError",
+    "Multiplexer",
     "NonceError",
     "PatternError",
     "Permutation",
@@ -38,6 +49,7 @@ __all__ = [
     "WrongKeyError",
     "check_nonce",
     "keyed_permutation",
+    "list_patterns",
     "new_nonce",
     "new_nonces",
     "nonces_for",

@@ -1,6 +1,7 @@
-"""Numba kernels that apply a permutation to rows of items; they only loop, all checks are done by `scrambler.permutation`.
+"""Numba kernels that apply a permutation to rows of items; they only loop, `scrambler.permutation` does all checks.
 
-Rows have the shape (batch, size, channels), C-contiguous, with items as unsigned integers of 1, 2, 4 or 8 bytes: a shuffle moves bits.
+Rows have the shape (batch, size, channels), C-contiguous, with items as unsigned integers of 1, 2, 4 or 8 bytes: a
+shuffle moves bits.
 """
 
 from typing import Any
@@ -95,7 +96,7 @@ def invert(source: NDArray[Any], slot: NDArray[Any]) -> bool:
 
 
 def gather(rows: NDArray[Any], source: NDArray[Any], out: NDArray[Any]) -> None:
-    """Set ``out[b, j] = rows[b, source[j]]`` for arrays of shape (batch, size, channels); inverse of :func:`scatter`."""
+    """Set ``out[b, j] = rows[b, source[j]]`` for shapes (batch, size, channels); inverse of :func:`scatter`."""
     if rows.size < _PARALLEL_FROM:
         _gather_serial(rows, source, out)
     elif rows.shape[2] == 1 and source.size >= _PARALLEL_FROM:
@@ -106,7 +107,7 @@ def gather(rows: NDArray[Any], source: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 def scatter(rows: NDArray[Any], source: NDArray[Any], out: NDArray[Any]) -> None:
-    """Set ``out[b, source[j]] = rows[b, j]`` for arrays of shape (batch, size, channels); inverse of :func:`gather`."""
+    """Set ``out[b, source[j]] = rows[b, j]`` for shapes (batch, size, channels); inverse of :func:`gather`."""
     if rows.size < _PARALLEL_FROM:
         _scatter_serial(rows, source, out)
     elif rows.shape[2] == 1 and source.size >= _PARALLEL_FROM:
@@ -118,4 +119,4 @@ def scatter(rows: NDArray[Any], source: NDArray[Any], out: NDArray[Any]) -> None
 
 def _pieces(rows: NDArray[Any]) -> int:
     """Return into how many pieces to cut each row, so that a small batch of large frames keeps all threads busy."""
-    return max(1, _PIECES // rows.shape[0])
+    return max(1, _PIECES // len(rows))

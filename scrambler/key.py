@@ -28,14 +28,14 @@ def part_seed(seed: bytes, part: str) -> bytes:
 class Key:
     """Thirty-two secret bytes that decide every shuffle.
 
-    The id is public, the bytes are not: ``repr`` shows the id only, pickling is refused, and copies are the key itself (it never changes).
-    Two keys compare equal when their bytes do, in constant time.
+    The id is public, the bytes are not: ``repr`` shows the id only, pickling is refused, and copies are the key
+    itself (it never changes). Two keys compare equal when their bytes do, in constant time.
 
     Examples
     --------
     >>> key = Key.from_bytes(bytes(range(32)))
     >>> key
-    Key(id='84e65b7d7b1a79dd')
+    Key(id='6d69e96ca6959702')
     >>> len(key.derive("readout", nonce=bytes(16)))
     32
     """
@@ -70,7 +70,9 @@ class Key:
             If there are not exactly 32 bytes.
         """
         if not isinstance(secret, (bytes, bytearray, memoryview)) or len(bytes(secret)) != KEY_BYTES:
-            raise KeyFileError(f"a key is {KEY_BYTES} bytes, and what was given is not: use Key.generate() or Key.load(path).")
+            raise KeyFileError(
+                f"a key is {KEY_BYTES} bytes, and what was given is not: use Key.generate() or Key.load(path)."
+            )
         return cls._of(bytes(secret))
 
     def to_bytes(self) -> bytes:
@@ -118,9 +120,10 @@ class Key:
     def derive(self, label: str, nonce: bytes | None = None, length: int = 32, context: bytes = b"") -> bytes:
         r"""Derive independent secret bytes for one purpose.
 
-        .. math:: \mathrm{HKDF\text{-}SHA256}(\mathit{key},\ \mathit{salt} = \mathit{nonce},\ \mathit{info} = \mathit{version} \| \mathit{label} \| \mathit{context} \| [\mathit{nonce?}])
+        .. math:: \mathrm{HKDF}(key,\ \mathrm{salt} = nonce,\ \mathrm{info} = version \| label \| context \| kind)
 
-        Every field of the info is preceded by its length, so no two purposes share an info; a missing nonce differs from every nonce.
+        Every field of the info is preceded by its length, so no two purposes share an info; a missing nonce differs
+        from every nonce.
 
         Parameters
         ----------
@@ -169,7 +172,9 @@ class Key:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise SecretPickleError("a Key is not pickled, so that it cannot leak by accident: pass the path of its key file and use Key.load.")
+        raise SecretPickleError(
+            "a Key is not pickled, so that it cannot leak by accident: pass the path of its key file and use Key.load."
+        )
 
 
 def require_key(key: object, purpose: str) -> Key:
@@ -183,4 +188,6 @@ def require_key(key: object, purpose: str) -> Key:
     if isinstance(key, Key):
         return key
     given = "no key was given" if key is None else f"a {type(key).__name__} was given"
-    raise MissingKeyError(f"{purpose} needs key=, a scrambler.Key, and {given}: load one with Key.load(path) or make one with Key.generate().")
+    raise MissingKeyError(
+        f"{purpose} needs key=, a Key, and {given}: Key.load(path) reads one and Key.generate() makes one."
+    )

@@ -27,7 +27,9 @@ def _decode(content: bytes, path: Path) -> bytes:
     try:
         text = content.decode("ascii")
     except UnicodeDecodeError:
-        raise KeyFileError(f"{path} is not a key file, it is not text: give the file that `shufflecam keygen` wrote.") from None
+        raise KeyFileError(
+            f"{path} is not a key file, it is not text: give the file that `shufflecam keygen` wrote."
+        ) from None
     version = text.split("\n", 1)[0]
     if version != _VERSION:
         if version.startswith(_FAMILY) and text.count("\n") >= 2:
@@ -57,7 +59,8 @@ def read_key_file(path: str | os.PathLike[str], allow_loose_permissions: bool = 
     Raises
     ------
     KeyFileError
-        If the file is missing, no regular file, readable by others, too large, not text, cut, damaged or of another version.
+        If the file is missing, no regular file, readable by others, too large, not text, cut, damaged or of another
+        version.
     """
     path = Path(path)
     try:
@@ -73,7 +76,9 @@ def read_key_file(path: str | os.PathLike[str], allow_loose_permissions: bool = 
             raise KeyFileError(f"{path} is not a regular file: give the file that `shufflecam keygen` wrote.")
         # Windows keeps no such bits; its files inherit the folder's access list.
         if os.name == "posix" and status.st_mode & 0o077 and not allow_loose_permissions:
-            raise KeyFileError(f"other users can read the key file {path}: run `chmod 600 {path}`, or allow loose permissions explicitly.")
+            raise KeyFileError(
+                f"other users can read the key file {path}: run `chmod 600 {path}`, or allow loose permissions."
+            )
         content = file.read(_LARGEST_FILE_BYTES + 1)
     if not content:
         raise KeyFileError(f"the key file {path} is empty: restore it from a copy, or delete it and make a new key.")

@@ -14,8 +14,9 @@ def keyed_permutation(
 ) -> Permutation:
     """Return the uniform permutation of a whole frame that belongs to a key, a nonce and a label.
 
-    HKDF-SHA256 of key and nonce, with version, label, size, unit "pixel" and pattern "frame" as its info, seeds a ChaCha20 stream, and
-    `scrambler.uniform` turns that into a permutation. Other keys, nonces, labels and sizes give unrelated ones.
+    HKDF-SHA256 of key and nonce, with version, label, size, unit "pixel" and pattern "frame" as its info, seeds a
+    ChaCha20 stream, and `scrambler.uniform` turns that into a permutation. Other keys, nonces, labels and sizes give
+    unrelated ones.
 
     Parameters
     ----------
@@ -50,7 +51,9 @@ def keyed_permutation(
         return Permutation.of_valid(key.draw([count])[0], shape=shape)
     if nonce is None and label == READOUT:
         raise NonceError("a readout needs nonce=, 16 bytes that are fresh for every frame: new_nonce() draws one.")
-    seed = permutation_seed(require_key(key, "a keyed permutation"), nonce, label, f"size={count};unit=pixel;pattern=frame")
+    seed = permutation_seed(
+        require_key(key, "a keyed permutation"), nonce, label, f"size={count};unit=pixel;pattern=frame"
+    )
     return Permutation.of_valid(uniform_permutation(seed, count), shape=shape)
 
 

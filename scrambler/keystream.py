@@ -35,7 +35,7 @@ class Keystream:
     def octets(self, count: int) -> NDArray[Any]:
         """Return the next `count` octets as uint8."""
         out = np.empty(count, np.uint8)
-        target = memoryview(out)
+        target = out.data
         for start in range(0, count, len(_ZEROS)):
             piece = target[start : start + len(_ZEROS)]
             self._encryptor.update_into(_ZEROS[: len(piece)], piece)

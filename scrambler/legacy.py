@@ -1,12 +1,12 @@
 """The keys of the published PrivDL code: a 32-bit seed and NumPy's old random stream, for comparisons only."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler.errors import ShuffleCamError
+from scrambler.errors import SecretPickleError, ShuffleCamError
 from scrambler.permutation import Permutation
 
 
@@ -33,14 +33,18 @@ class LegacyKey:
 
     def draw(self, sizes: Sequence[int]) -> list[NDArray[Any]]:
         """Return successive draws after seeding, each ``argsort(rand(size))``, as uint32 source arrays."""
-        stream = np.random.RandomState(self.seed)  # noqa: NPY002 - the published keys come from this very stream
+        # The published keys come from this very stream.
+        stream = np.random.RandomState(self.seed)
         return [np.argsort(stream.rand(size)).astype(np.uint32) for size in sizes]
 
     def chain(self, sizes: Sequence[int | tuple[int, int]]) -> list[Permutation]:
-        """Return successive permutations, one for each size or (H, W), as the published networks draw them layer by layer."""
+        """Return successive permutations, one for each size or (H, W), as the published networks draw them."""
         counts = [size if isinstance(size, int) else size[0] * size[1] for size in sizes]
         shapes = [None if isinstance(size, int) else size for size in sizes]
         return [Permutation(source, shape) for source, shape in zip(self.draw(counts), shapes, strict=True)]
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise SecretPickleError("a LegacyKey is not pickled: make it again with Key.legacy(seed).")
 
     def __repr__(self) -> str:
         return "LegacyKey()"

@@ -28,14 +28,16 @@ class FixedNonceWarning(UserWarning):
 def new_nonce() -> bytes:
     """Return 16 fresh public bytes.
 
-    The operating system's random bytes are hashed together with the process id, a counter and two clocks, so that forked workers, restarted
-    programs and cloned machines whose random source was copied still draw different nonces.
+    The operating system's random bytes are hashed together with the process id, a counter and two clocks, so that
+    forked workers, restarted programs and cloned machines whose random source was copied still draw different nonces.
 
     >>> len(new_nonce()), new_nonce() == new_nonce()
     (16, False)
     """
     circumstances = (os.getpid(), next(_counter), time.time_ns(), time.monotonic_ns())
-    return sha256(os.urandom(32) + b"".join(number.to_bytes(16, "big") for number in circumstances)).digest()[:NONCE_BYTES]
+    return sha256(os.urandom(32) + b"".join(number.to_bytes(16, "big") for number in circumstances)).digest()[
+        :NONCE_BYTES
+    ]
 
 
 def new_nonces(count: int) -> list[bytes]:
@@ -52,16 +54,18 @@ def check_nonce(nonce: object) -> bytes:
         If it is not 16 bytes.
     """
     if not isinstance(nonce, (bytes, bytearray, memoryview)):
-        raise NonceError(f"nonce must be {NONCE_BYTES} bytes, and a {type(nonce).__name__} was given: new_nonce() draws one.")
+        raise NonceError(
+            f"nonce must be {NONCE_BYTES} bytes, and a {type(nonce).__name__} was given: new_nonce() draws one."
+        )
     if len(nonce) != NONCE_BYTES:
         raise NonceError(f"nonce must be {NONCE_BYTES} bytes, and {len(nonce)} were given: new_nonce() draws one.")
     return bytes(nonce)
 
 
 def seeded_nonce(key: "Key", seed: int, name: str | os.PathLike[str]) -> bytes:
-    """Return the nonce that a seed fixes for one input, for tests and studies only.
+    r"""Return the nonce that a seed fixes for one input, for tests and studies only.
 
-    .. math:: \\mathrm{HMAC}(\\mathrm{derive}(key, \\text{"seeded-nonce"}),\\ seed \\| name)[0..15]
+    .. math:: \mathrm{HMAC}(\mathrm{derive}(key, \text{"seeded-nonce"}),\ seed \| name)[0..15]
 
     Parameters
     ----------
@@ -116,7 +120,9 @@ class FixedNonceGuard:
         frames = self._frames + Counter(nonces)
         most = max(frames.values(), default=0)
         if most > 1 and not self.fixed_nonce:
-            raise FixedNonceError(f"{most} frames would share one nonce: give each frame its own, or ask for it with fixed_nonce=True in a study.")
+            raise FixedNonceError(
+                f"{most} frames would share one nonce: give each its own, or pass fixed_nonce=True in a study."
+            )
         if most > MOST_FRAMES_UNDER_ONE_NONCE and not self.allow_many:
             raise FixedNonceError(
                 f"{most} frames would share one nonce, more than the {MOST_FRAMES_UNDER_ONE_NONCE} that are bearable: "
@@ -124,7 +130,9 @@ class FixedNonceGuard:
             )
         if most > 1:
             warnings.warn(
-                f"{most} frames share one nonce; from about 20 on the frames alone give the scene away.", FixedNonceWarning, stacklevel=3
+                f"{most} frames share one nonce; from about 20 on the frames alone give the scene away.",
+                FixedNonceWarning,
+                stacklevel=3,
             )
         self._frames = frames
 

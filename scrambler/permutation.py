@@ -23,7 +23,8 @@ class Permutation:
     source : array of integers, shape (N,)
         ``source[j]`` is the photosite read into slot j; copied, unless it is a read-only uint32 array.
     shape : (int, int), optional
-        Frame size (H, W) with H * W = N, where photosite n lies at row n // W, column n % W. Without it the permutation acts on the last axis.
+        Frame size (H, W) with H * W = N, where photosite n lies at row n // W, column n % W. Without it the
+        permutation acts on the last axis.
 
     Attributes
     ----------
@@ -57,11 +58,17 @@ class Permutation:
         if given.size == 0:
             given = given.astype(np.uint32)
         if given.ndim != 1 or given.dtype.kind not in "iu" or given.size > MOST_ITEMS:
-            raise PermutationError(f"source must be a 1-D integer array of at most {MOST_ITEMS} items, got shape {given.shape} and dtype {given.dtype}.")
+            raise PermutationError(
+                f"source must be a 1-D integer array of at most {MOST_ITEMS} items, got {given.dtype} {given.shape}."
+            )
         message = f"source must hold each of 0 .. {given.size - 1} exactly once."
         if given.size and (given.min() < 0 or given.max() >= given.size):
             raise PermutationError(message)
-        own = given if given.dtype == np.uint32 and not given.flags.writeable and given.flags.c_contiguous else given.astype(np.uint32)
+        own = (
+            given
+            if given.dtype == np.uint32 and not given.flags.writeable and given.flags.c_contiguous
+            else given.astype(np.uint32)
+        )
         slot = np.empty(own.size, np.uint32)
         if not invert(own, slot):
             raise PermutationError(message)
@@ -71,7 +78,9 @@ class Permutation:
         if shape is not None:
             shape = check_shape(shape)
             if shape[0] * shape[1] != source.size:
-                raise PermutationError(f"shape {shape} holds {shape[0] * shape[1]} photosites, and source has {source.size}.")
+                raise PermutationError(
+                    f"shape {shape} holds {shape[0] * shape[1]} photosites, and source has {source.size}."
+                )
         for name, array in (("_source", source), ("_slot", slot)):
             if array is not None:
                 array.flags.writeable = False
@@ -79,8 +88,10 @@ class Permutation:
         object.__setattr__(self, "shape", shape)
 
     @classmethod
-    def of_valid(cls, source: NDArray[Any], slot: NDArray[Any] | None = None, shape: tuple[int, int] | None = None) -> Self:
-        """Wrap uint32 arrays that are known to be a permutation (and its inverse), without the check and without a copy; they become read-only."""
+    def of_valid(
+        cls, source: NDArray[Any], slot: NDArray[Any] | None = None, shape: tuple[int, int] | None = None
+    ) -> Self:
+        """Wrap uint32 arrays known to be a permutation (and its inverse), unchecked; they become read-only."""
         permutation = object.__new__(cls)
         permutation._set(source, slot, shape)
         return permutation
@@ -125,7 +136,9 @@ class Permutation:
         PermutationError
             If the sizes or the shapes differ.
         """
-        if first.size != self.size or (first.shape is not None and self.shape is not None and first.shape != self.shape):
+        if first.size != self.size or (
+            first.shape is not None and self.shape is not None and first.shape != self.shape
+        ):
             raise PermutationError(f"only permutations of one size and shape compose, got {first!r} and {self!r}.")
         return Permutation.of_valid(first._source[self._source], shape=self.shape or first.shape)
 
@@ -139,9 +152,11 @@ class Permutation:
         Parameters
         ----------
         x : array or torch tensor
-            Any type. The last axis holds the N items; with `shape` set, the last two axes hold the (H, W) frame. Batches go in front.
+            Any type. The last axis holds the N items; with `shape` set, the last two axes hold the (H, W) frame.
+            Batches go in front.
         channels_last : bool
-            One more axis at the end holds the channels of each item, (..., H, W, C) or (..., N, C), and they move together.
+            One more axis at the end holds the channels of each item, (..., H, W, C) or (..., N, C), and they move
+            together.
         out : array, optional
             C-contiguous array of x's shape and type to write into, not overlapping x; arrays only.
 
@@ -153,14 +168,19 @@ class Permutation:
         return self._apply(x, channels_last, out, self._source, gather)
 
     def unshuffle(self, x: Any, *, channels_last: bool = False, out: NDArray[Any] | None = None) -> Any:
-        """Return x in natural order, ``y[..., source[j]] = x[..., j]``; inverse of :meth:`shuffle`, with the same parameters."""
+        """Return x in natural order, ``y[..., source[j]] = x[..., j]``; inverse of :meth:`shuffle`, same parameters."""
         # Scattering through `source` costs less than making a table for gathering, which pays only once it exists.
         if self._slot is not None:
             return self._apply(x, channels_last, out, self._slot, gather)
         return self._apply(x, channels_last, out, self._source, scatter)
 
     def _apply(
-        self, x: Any, channels_last: bool, out: NDArray[Any] | None, table: NDArray[Any], move: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None]
+        self,
+        x: Any,
+        channels_last: bool,
+        out: NDArray[Any] | None,
+        table: NDArray[Any],
+        move: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], None],
     ) -> Any:
         is_tensor = hasattr(x, "index_select")
         if not is_tensor:
@@ -170,7 +190,9 @@ class Permutation:
         start = end - len(axes)
         if start < 0 or tuple(x.shape[start:end]) != axes:
             place = "before the channels" if channels_last else "at the end"
-            raise FrameError(f"this permutation needs the axes {axes} {place}, and the input has the shape {tuple(x.shape)}.")
+            raise FrameError(
+                f"this permutation needs the axes {axes} {place}, and the input has the shape {tuple(x.shape)}."
+            )
         if is_tensor:
             if out is not None:
                 raise FrameError("out is for arrays: a tensor is always returned anew.")
@@ -178,7 +200,9 @@ class Permutation:
         if out is None:
             out = np.empty(x.shape, x.dtype)
         elif out.shape != x.shape or out.dtype != x.dtype or not out.flags.c_contiguous or np.may_share_memory(x, out):
-            raise FrameError(f"out must be a C-contiguous array of shape {x.shape} and dtype {x.dtype} that does not overlap the input.")
+            raise FrameError(
+                f"out must be a C-contiguous array of shape {x.shape} and dtype {x.dtype} apart from the input."
+            )
         rows_shape = (int(np.prod(x.shape[:start])), self.size, int(np.prod(x.shape[end:])))
         if not x.size:
             return out
@@ -186,14 +210,22 @@ class Permutation:
             bits = np.dtype(f"u{x.dtype.itemsize}")
             move(np.ascontiguousarray(x).view(bits).reshape(rows_shape), table, out.view(bits).reshape(rows_shape))
         else:  # complex numbers, Python objects, records
-            np.take(x.reshape(rows_shape), self.slot if move is scatter else table, axis=1, out=out.reshape(rows_shape), mode="clip")
+            np.take(
+                x.reshape(rows_shape),
+                self.slot if move is scatter else table,
+                axis=1,
+                out=out.reshape(rows_shape),
+                mode="clip",
+            )
         return out
 
     def __repr__(self) -> str:
         return f"Permutation(size={self.size})" if self.shape is None else f"Permutation(shape={self.shape})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Permutation) and self.shape == other.shape and np.array_equal(self._source, other._source)
+        return (
+            isinstance(other, Permutation) and self.shape == other.shape and np.array_equal(self._source, other._source)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # the idiom for "compares by value and is too large to hash"
 
@@ -210,12 +242,16 @@ class Permutation:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise SecretPickleError("a Permutation is not pickled, because it gives frames away: pass the key file and the nonce, and derive it again.")
+        raise SecretPickleError(
+            "a Permutation is not pickled, because it gives frames away: pass key file and nonce, and derive it again."
+        )
 
 
 def _select(x: Any, table: NDArray[Any], start: int, end: int) -> Any:
     """Reorder axes start..end of a torch tensor; it stays on its device and in its autograd graph."""
-    torch = sys.modules["torch"]  # a tensor exists, so torch is loaded; importing it here would cost every other caller seconds
+    torch = sys.modules[
+        "torch"
+    ]  # a tensor exists, so torch is loaded; importing it here would cost every other caller seconds
     index = torch.from_numpy(table.astype(np.int64)).to(x.device)
     return x.flatten(start, end - 1).index_select(start, index).reshape(x.shape)
 

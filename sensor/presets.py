@@ -25,7 +25,9 @@ def list_presets() -> list[str]:
     >>> "imx477" in list_presets()
     True
     """
-    return sorted(item.name[:-5] for item in files("sensor").joinpath("presets").iterdir() if item.name.endswith(".toml"))
+    return sorted(
+        item.name[:-5] for item in files("sensor").joinpath("presets").iterdir() if item.name.endswith(".toml")
+    )
 
 
 def sensor_preset(name_or_path: str | Path) -> SensorParams:
@@ -51,7 +53,7 @@ def sensor_preset(name_or_path: str | Path) -> SensorParams:
         known = list_presets()
         if text not in known:
             raise PresetError(
-                f"there is no sensor preset {text!r}; choose one of {', '.join(known)}, or give the path of a .toml file"
+                f"there is no sensor preset {text!r}; choose one of {', '.join(known)}, or give a .toml file"
             )
         return _parse(files("sensor").joinpath("presets", f"{text}.toml").read_text("utf-8"), text)
     try:

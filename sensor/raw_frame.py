@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scrambler import Key, Multiplexer, Permutation, new_nonce
 from scrambler.errors import MissingKeyError, WrongKeyError
 from sensor.cfa import cfa_tile
-from sensor.errors import RawFrameError
+from sensor.errors import RawFileError, RawFrameError
 from sensor.raw_reader import load_raw
 from sensor.raw_writer import save_dng
 
@@ -202,7 +202,10 @@ class RawFrame:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a RAW file, ours or any other that LibRaw opens; see :func:`sensor.raw_reader.load_raw`."""
-        return cls(**load_raw(path))
+        try:
+            return cls(**load_raw(path))
+        except RawFrameError as error:
+            raise RawFileError(f"{path}: {error}") from None
 
 
 def _owned(mosaic: Any) -> NDArray[np.uint16]:

@@ -44,30 +44,50 @@ def _own_metadata(path: str | Path) -> dict[str, Any] | None:
         content = json.loads(data[len(PRIVATE_PREFIX) :].decode("ascii"))
         version = content["version"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged") from None
+        raise _damaged(path) from None
     if version != FORMAT_VERSION:
         raise RawFileError(f"{path}: written in format {version!r}; this release reads format {FORMAT_VERSION}")
     return dict(content)
 
 
 def _own_attributes(path: str | Path, content: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    if (content.get("height"), content.get("width")) != shape:
+        raise RawFileError(f"{path}: the picture of this DNG was replaced; its ShuffleCam data are for another size")
     try:
-        if (content["height"], content["width"]) != shape:
-            raise RawFileError(f"{path}: the picture of this DNG was replaced; its ShuffleCam data are for another size")
-        readout = content["readout"] or dict.fromkeys(("key_id", "nonce", "pattern", "unit"))
-        return {
-            **{name: content[name] for name in ("cfa", "bit_depth", "white_level", "sensor")},
-            **{name: np.array(content[name], np.float64) for name in ("black_level", "white_balance", "color_matrix")},
-            **{name: content[name] for name in ("exposure_s", "gain_dn_per_e", "read_noise_e")},
-            **{name: readout[name] for name in ("key_id", "pattern", "unit")},
-            "nonce": None if readout["nonce"] is None else bytes.fromhex(readout["nonce"]),
-        }
-    except (KeyError, TypeError, AttributeError):
-        raise RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged") from None
-    except RawFileError:
-        raise
-    except ValueError:
-        raise RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged") from None
+        attributes = {name: _typed(content[name], kinds) for name, kinds in _KINDS.items()}
+        for name in _ARRAYS:
+            attributes[name] = np.array(content[name], np.float64)
+        if content["readout"] is not None:
+            readout = {
+                name: _typed(content["readout"][name], (str,)) for name in ("key_id", "pattern", "unit", "nonce")
+            }
+            attributes |= {**readout, "nonce": bytes.fromhex(readout["nonce"])}
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise _damaged(path) from None
+    return attributes
+
+
+_ARRAYS = ("black_level", "white_balance", "color_matrix")
+_NUMBER = (int, float, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    "cfa": (str,),
+    "bit_depth": (int,),
+    "white_level": (int,),
+    "sensor": (str,),
+    "exposure_s": _NUMBER,
+    "gain_dn_per_e": _NUMBER,
+    "read_noise_e": _NUMBER,
+}
+
+
+def _typed(value: Any, kinds: tuple[type, ...]) -> Any:
+    if type(value) not in kinds:
+        raise TypeError(f"expected {kinds}, got {type(value)}")
+    return value
+
+
+def _damaged(path: str | Path) -> RawFileError:
+    return RawFileError(f"{path}: the ShuffleCam data of this DNG are damaged")
 
 
 def _foreign_attributes(path: str | Path, raw: Any) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def save_dng(frame: RawFrame, path: str | Path) -> None:
     height, width = frame.shape
     if min(height, width) < MIN_SIDE_PX:
         raise RawFileError(
-            f"{path}: a frame of {height} x {width} is too small for DNG; LibRaw opens {MIN_SIDE_PX} x {MIN_SIDE_PX} and up"
+            f"{path}: a frame of {height} x {width} is too small for DNG;"
+            f" LibRaw opens {MIN_SIDE_PX} x {MIN_SIDE_PX} and larger"
         )
     header, pixels = dng_bytes(frame.mosaic, _tags(frame), _exif(frame))
     temporary = None

@@ -113,9 +113,7 @@ class Scene:
     def cut(self, row_step: int, column_step: int) -> Self:
         """Return the scene without the last rows and columns that make no whole colour-filter period."""
         height, width = self.shape
-        return type(self)(
-            self._pixels[: height - height % row_step, : width - width % column_step], self._decode
-        )
+        return type(self)(self._pixels[: height - height % row_step, : width - width % column_step], self._decode)
 
     def fit(self, shape: tuple[int, int]) -> Self:
         """Return the scene as a lens would lay it on a sensor of this shape.

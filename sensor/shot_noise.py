@@ -31,7 +31,8 @@ def shot_noise(mean_e: NDArray[np.float32], noise: NoiseSource) -> NDArray[np.fl
     ndarray of float32, shape (H, W)
         Whole numbers.
     """
-    return poisson_quantile(mean_e, noise.words(Stream.SHOT, mean_e.shape))  # type: ignore[arg-type]  # 2-D by contract
+    height, width = mean_e.shape
+    return poisson_quantile(mean_e, noise.words(Stream.SHOT, (height, width)))
 
 
 def poisson_quantile(mean: NDArray[np.float32], words: NDArray[np.uint32]) -> NDArray[np.float32]:

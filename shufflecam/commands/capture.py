@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shufflecam.commands.options import KeyFile, OutFolder, Seed, Sensor
+from shufflecam.commands.options import KeyFile, OutFolder, Seed, Sensor, camera_seed
 
 
 def capture(
@@ -32,7 +32,7 @@ def capture(
 
     secret = Key.load(key)
     multiplexer = Multiplexer(secret, pattern=pattern, unit=unit)
-    camera = Camera(sensor, multiplexer=multiplexer, seed=seed)
+    camera = Camera(sensor, multiplexer=multiplexer, seed=camera_seed(seed))
     items = expand(inputs, PICTURES | RAW_FILES)
     out.mkdir(parents=True, exist_ok=True)
 

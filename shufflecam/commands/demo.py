@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shufflecam.commands.options import Model, Seed, Sensor
+from shufflecam.commands.options import Model, Seed, Sensor, camera_seed
 
 if TYPE_CHECKING:
     from scrambler import Key
@@ -36,7 +36,7 @@ def demo(
     labeller = Labeller.load(model)
     key, wrong = Key.generate(), Key.generate()
     nonce = None if seed is None else seeded_nonce(key, seed, source.name)
-    camera = Camera(sensor, multiplexer=Multiplexer(key), seed=seed)
+    camera = Camera(sensor, multiplexer=Multiplexer(key), seed=camera_seed(seed))
     captured = camera.capture(Scene.from_image(source), nonce=nonce)
     out.mkdir(parents=True, exist_ok=True)
     dng = out / f"{source.name}.dng"
@@ -56,7 +56,7 @@ def demo(
         (f"plain: {answers['plain'][1].name}", develop(natural)),
         (f"shuffled RAW: {answers['without a key'][1].name}", develop(seen_without_key(frame))),
         (f"with the key: {answers['with the key'][1].name}", develop(frame, key)),
-        (f"wrong key: {answers['wrong key'][1].name}", develop(frame.unshuffle(wrong, force=True))),
+        (f"wrong key: {answers['wrong key'][1].name}", develop(frame, wrong, force=True)),
     ]
     write_figure(figure, [panels[:2], panels[2:]])
 

@@ -1,5 +1,6 @@
 """Options that several verbs share, each said once."""
 
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -15,3 +16,8 @@ Seed = Annotated[
     typer.Option("--seed", help="Fix noise and nonces, for tests and studies only: the same input then gets the same nonce."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def camera_seed(seed: int | None) -> int:
+    """Return the seed of the simulated camera: the one given, or one that nobody can repeat."""
+    return secrets.randbits(64) if seed is None else seed

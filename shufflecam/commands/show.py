@@ -73,5 +73,5 @@ def _views(frame: "RawFrame", name: str, key: "Key | None") -> "list[Panel]":
         ("plain", develop(plain)),
         delivered,
         ("with the key", develop(frame, key)),
-        ("wrong key", develop(frame.unshuffle(Key.generate(), force=True))),
+        ("wrong key", develop(frame, Key.generate(), force=True)),
     ]

@@ -1,0 +1,111 @@
+"""Numba kernels of pooling through a gather table: rows in, rows out, nothing in natural order between."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit, prange
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Below this many values read, starting threads costs more than it saves.
+_PARALLEL_VALUES = 100_000
+
+
+@njit(cache=True, nogil=True)
+def _max_of_taps(pixels: NDArray[Any], taps: NDArray[Any], best: NDArray[Any]) -> None:
+    """Set best[c] to the largest pixels[tap, c]; -1 is skipped, NaN wins, no tap at all gives -inf."""
+    empty = True
+    for k in range(taps.size):
+        tap = taps[k]
+        if tap < 0:
+            continue
+        if empty:
+            empty = False
+            for c in range(best.size):
+                best[c] = pixels[tap, c]
+        else:
+            for c in range(best.size):
+                value, kept = pixels[tap, c], best[c]
+                best[c] = value if value > kept or value != value else kept
+    if empty:
+        for c in range(best.size):
+            best[c] = -np.inf
+
+
+@njit(cache=True, nogil=True)
+def _mean_of_taps(pixels: NDArray[Any], taps: NDArray[Any], divisor: float, mean: NDArray[Any]) -> None:
+    """Set mean[c] to the sum of pixels[tap, c] over ``divisor``; -1 is skipped."""
+    for c in range(mean.size):
+        mean[c] = 0
+    for k in range(taps.size):
+        tap = taps[k]
+        if tap >= 0:
+            for c in range(mean.size):
+                mean[c] += pixels[tap, c]
+    for c in range(mean.size):
+        mean[c] /= divisor
+
+
+@njit(cache=True, nogil=True)
+def _max_serial(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
+    """Pool rows (B, N, C) through index (1 or B, M, K) into out (B, M, C)."""
+    for b in range(out.shape[0]):
+        table = index[b % index.shape[0]]
+        for i in range(out.shape[1]):
+            _max_of_taps(rows[b], table[i], out[b, i])
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _max_parallel(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
+    """Do :func:`_max_serial` on all threads; every output is one thread's, so the result is the same."""
+    outputs = out.shape[1]
+    for job in prange(out.shape[0] * outputs):
+        b, i = job // outputs, job % outputs
+        _max_of_taps(rows[b], index[b % index.shape[0], i], out[b, i])
+
+
+@njit(cache=True, nogil=True)
+def _mean_serial(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any]) -> None:
+    """Average rows (B, N, C) through index (1 or B, M, K) and divisor (M,) into out (B, M, C)."""
+    for b in range(out.shape[0]):
+        table = index[b % index.shape[0]]
+        for i in range(out.shape[1]):
+            _mean_of_taps(rows[b], table[i], divisor[i], out[b, i])
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _mean_parallel(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any]) -> None:
+    """Do :func:`_mean_serial` on all threads; every output is one thread's, so the result is the same."""
+    outputs = out.shape[1]
+    for job in prange(out.shape[0] * outputs):
+        b, i = job // outputs, job % outputs
+        _mean_of_taps(rows[b], index[b % index.shape[0], i], divisor[i], out[b, i])
+
+
+def pool_rows(rows: Tensor, index: Tensor, divisor: Tensor | None) -> Tensor:
+    """Return the maximum, or with a divisor the average, of the rows that a gather table names.
+
+    Parameters
+    ----------
+    rows : Tensor of float32 or float64 on the CPU, shape (B, N, C)
+    index : Tensor of integers, shape (M, K) or (B, M, K)
+        Already known to lie in -1..N-1; -1 is skipped.
+    divisor : Tensor, shape (M,), or None
+        What the sum of each window is divided by; None pools the maximum.
+
+    Returns
+    -------
+    Tensor, shape (B, M, C)
+    """
+    B, _, C = rows.shape
+    M, K = index.shape[-2:]
+    out = torch.empty((B, M, C), dtype=rows.dtype)
+    pixels = rows.detach().contiguous().numpy()
+    taps = index.int().reshape(-1, M, K).contiguous().numpy()
+    threaded = B * M * K * C >= _PARALLEL_VALUES and torch.get_num_threads() > 1
+    if divisor is None:
+        (_max_parallel if threaded else _max_serial)(pixels, taps, out.numpy())
+    else:
+        (_mean_parallel if threaded else _mean_serial)(pixels, taps, divisor.to(rows.dtype).numpy(), out.numpy())
+    return out

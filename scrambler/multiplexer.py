@@ -1,0 +1,238 @@
+"""`Multiplexer`: the readout circuit that shuffles photosites under a key, in the patterns that hardware can do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scrambler.cells import UNITS, cells_of, move_cells
+from scrambler.errors import FrameError, NonceError, PatternError
+from scrambler.key import Key, part_seed, require_key
+from scrambler.keyed import READOUT, keyed_permutation, permutation_seed
+from scrambler.nonce import FixedNonceGuard, check_nonce, new_nonce, nonces_for
+from scrambler.patterns import parse_pattern
+from scrambler.permutation import Permutation, count_and_shape
+
+BAYER = (2, 2)
+
+
+@dataclass(frozen=True)
+class Multiplexer:
+    """A keyed readout: for every frame's nonce, a permutation of its photosites.
+
+    A frame is cut into cells by `unit`, and `pattern` moves each kind of cell on its own grid:
+
+    * unit "pixel": every photosite is a cell.
+    * unit "quad": one period of the colour filter is a cell and moves whole. Where the period does not divide the
+      frame, the narrower cells at the right edge are one kind, the flatter ones at the bottom another, and the corner
+      stays.
+    * unit "plane": the photosites at each position of the period are a grid of their own; nothing is left over.
+
+    "quad" and "plane" keep every photosite on its colour, so the mosaic stays a legal mosaic. The numbers in
+    "tiles:T", "blocks:T" and "lines:L" count cells: T = 4 with quads of 2 x 2 covers 8 x 8 photosites. Incomplete
+    tiles at the edges are shuffled inside themselves, incomplete blocks among their own kind, and the last of the line
+    buffers holds the rows that are left.
+
+    Parameters
+    ----------
+    key : Key
+        The secret; neither ``repr`` nor a pickle shows it.
+    pattern : str
+        One of :func:`list_patterns`; "frame", the default, is the only one that is not weak.
+    unit : {"pixel", "quad", "plane"}, optional
+        None means "quad" for mosaics and "pixel" for RGB.
+
+    Raises
+    ------
+    MissingKeyError, PatternError
+        If the key is missing, or there is no such pattern or unit.
+
+    Examples
+    --------
+    >>> mux = Multiplexer(Key.from_bytes(bytes(32)), pattern="tiles:2")
+    >>> shuffled, nonce = mux.shuffle(np.arange(16).reshape(4, 4))
+    >>> bool((mux.unshuffle(shuffled, nonce) == np.arange(16).reshape(4, 4)).all())
+    True
+    """
+
+    key: Key
+    pattern: str = "frame"
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        require_key(self.key, "a multiplexer")
+        parse_pattern(self.pattern)
+        if self.unit is not None:
+            check_unit(self.unit)
+
+    @property
+    def leak(self) -> str:
+        """What one frame gives away to somebody without the key; worth printing for every pattern but "frame"."""
+        return parse_pattern(self.pattern)[0].leak
+
+    def unit_for(self, *, rgb: bool) -> str:
+        """Return the unit used for RGB frames or for mosaics."""
+        return self.unit or ("pixel" if rgb else "quad")
+
+    def permutation(
+        self, size: tuple[int, int], nonce: bytes, unit: str | None = None, period: tuple[int, int] = BAYER
+    ) -> Permutation:
+        """Return the permutation of one frame.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Frame size (H, W).
+        nonce : bytes, 16 long
+            The frame's nonce.
+        unit : {"pixel", "quad", "plane"}, optional
+            Instead of the multiplexer's own; None means its own, and "quad" if it has none.
+        period : (int, int)
+            Period of the colour filter: (2, 2) Bayer, (4, 4) quad-Bayer, (6, 6) X-Trans. Unit "pixel" ignores it.
+
+        Returns
+        -------
+        Permutation
+            With its shape set. Pattern "frame" with unit "pixel" is ``keyed_permutation(key, H * W, nonce,
+            label="readout")``.
+
+        Raises
+        ------
+        NonceError, PatternError, PermutationError
+            If nonce, unit, period or size are missing or impossible.
+        """
+        if nonce is None:
+            raise NonceError("a readout needs nonce=, 16 bytes that are fresh for every frame: new_nonce() draws one.")
+        unit = check_unit(unit or self.unit_for(rgb=False))
+        card, number = parse_pattern(self.pattern)
+        count, shape = count_and_shape(size)
+        if shape is None:
+            raise PatternError(f"size of a frame is (H, W), got {size!r}.")
+        if card.name == "frame" and unit == "pixel":
+            return keyed_permutation(self.key, shape, nonce)
+        down, right = (1, 1) if unit == "pixel" else check_period(period)
+        geometry = f"size={shape[0]}x{shape[1]};unit={unit} {down}x{right};pattern={card.name} {number}"
+        seed = permutation_seed(self.key, check_nonce(nonce), READOUT, geometry)
+        source = np.empty(count, np.uint32)
+        for cells in cells_of(shape, unit, (down, right)):
+            move_cells(cells, card.draw(*cells.grid, number, part_seed(seed, cells.name)), shape[1], source)
+        return Permutation.of_valid(source, shape=shape)
+
+    def shuffle(
+        self, frame: Any, nonce: bytes | None = None, *, unit: str | None = None, period: tuple[int, int] = BAYER
+    ) -> tuple[NDArray[Any], bytes]:
+        """Return the frame in shuffled order, and its nonce; inverse of :meth:`unshuffle`.
+
+        Parameters
+        ----------
+        frame : array, shape (H, W) or (H, W, C)
+            A mosaic, or RGB whose channels move together; any type.
+        nonce : bytes, 16 long, optional
+            Drawn fresh when missing.
+        unit, period
+            As for :meth:`permutation`; for RGB, no unit at all means "pixel".
+        """
+        nonce = new_nonce() if nonce is None else check_nonce(nonce)
+        return self._apply(frame, nonce, unit, period, inverse=False), nonce
+
+    def unshuffle(
+        self, frame: Any, nonce: bytes, *, unit: str | None = None, period: tuple[int, int] = BAYER
+    ) -> NDArray[Any]:
+        """Return the frame in natural order; inverse of :meth:`shuffle`, with the same parameters."""
+        return self._apply(frame, nonce, unit, period, inverse=True)
+
+    def shuffle_batch(
+        self,
+        frames: Any,
+        nonces: bytes | Sequence[bytes] | None = None,
+        fixed_nonce: bool = False,
+        allow_many: bool = False,
+        *,
+        unit: str | None = None,
+        period: tuple[int, int] = BAYER,
+    ) -> tuple[Any, list[bytes]]:
+        """Return frames in shuffled order, and their nonces; inverse of :meth:`unshuffle_batch`.
+
+        Parameters
+        ----------
+        frames : array, shape (B, H, W) or (B, H, W, C), or sequence of frames
+            A sequence may mix sizes, and gives a list.
+        nonces : bytes, sequence of bytes, or None
+            One for each frame, one for all, or None to draw fresh ones.
+        fixed_nonce, allow_many : bool
+            Let frames share a nonce, and more than 16 of them: for studies only.
+
+        Raises
+        ------
+        FixedNonceError
+            If frames share a nonce that nobody asked for.
+        """
+        each = nonces_for(nonces, len(frames))
+        FixedNonceGuard(fixed_nonce, allow_many).admit(each)
+        return self._apply_batch(frames, each, unit, period, inverse=False), each
+
+    def unshuffle_batch(
+        self, frames: Any, nonces: bytes | Sequence[bytes], *, unit: str | None = None, period: tuple[int, int] = BAYER
+    ) -> Any:
+        """Return frames in natural order; inverse of :meth:`shuffle_batch`."""
+        if nonces is None:
+            raise NonceError("unshuffling needs nonces=, those that shuffling returned.")
+        return self._apply_batch(frames, nonces_for(nonces, len(frames)), unit, period, inverse=True)
+
+    def _apply_batch(
+        self, frames: Any, nonces: list[bytes], unit: str | None, period: tuple[int, int], *, inverse: bool
+    ) -> Any:
+        if not isinstance(frames, np.ndarray):
+            return [
+                self._apply(one, nonce, unit, period, inverse=inverse)
+                for one, nonce in zip(frames, nonces, strict=True)
+            ]
+        out = np.empty_like(frames, order="C")
+        for one, nonce, target in zip(frames, nonces, out, strict=True):
+            target[...] = self._apply(one, nonce, unit, period, inverse=inverse)
+        return out
+
+    def _apply(
+        self, frame: Any, nonce: bytes, unit: str | None, period: tuple[int, int], *, inverse: bool
+    ) -> NDArray[Any]:
+        frame = np.asarray(frame)
+        if frame.ndim not in (2, 3):
+            raise FrameError(f"a frame has the shape (H, W) or (H, W, C), got {frame.shape}.")
+        rgb = frame.ndim == 3
+        height, width = frame.shape[:2]
+        permutation = self.permutation((height, width), nonce, unit or self.unit_for(rgb=rgb), period)
+        apply = permutation.unshuffle if inverse else permutation.shuffle
+        shuffled: NDArray[Any] = apply(frame, channels_last=rgb)
+        return shuffled
+
+
+def check_unit(unit: object) -> str:
+    """Return the unit.
+
+    Raises
+    ------
+    PatternError
+        If there is no such unit.
+    """
+    if not isinstance(unit, str) or unit not in UNITS:
+        raise PatternError(f"there is no unit {unit!r}: choose one of {', '.join(UNITS)}.")
+    return unit
+
+
+def check_period(period: object) -> tuple[int, int]:
+    """Return the period of a colour filter.
+
+    Raises
+    ------
+    PatternError
+        If it is not a pair of whole numbers from 1 to 64.
+    """
+    if (
+        isinstance(period, Sequence)
+        and len(period) == 2
+        and all(isinstance(side, (int, np.integer)) and 1 <= side <= 64 for side in period)
+    ):
+        return int(period[0]), int(period[1])
+    raise PatternError(f"period is a pair of whole numbers from 1 to 64, such as (2, 2) for Bayer, got {period!r}.")
