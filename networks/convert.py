@@ -93,6 +93,8 @@ class _Tracer(fx.Tracer):
 def _trace(model: nn.Module, shape: tuple[int, int, int]) -> fx.GraphModule:
     """Trace the model and note every tensor's shape at ``shape`` = (C, H, W)."""
     name = type(model).__name__
+    if _Tracer().is_leaf_module(model, ""):
+        raise ConversionError(f"{name} is a single layer, not a network: wrap it in nn.Sequential")
     try:
         graph = _Tracer().trace(model)
         traced = fx.GraphModule(model, graph)
@@ -100,9 +102,9 @@ def _trace(model: nn.Module, shape: tuple[int, int, int]) -> fx.GraphModule:
         raise ConversionError(f"{name} can't be converted: its forward can't be traced ({error})") from error
     training = model.training
     try:
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
         with torch.inference_mode():
-            ShapeProp(traced.eval()).propagate(torch.zeros(1, *shape, device=device))
+            ShapeProp(traced.eval()).propagate(like.new_zeros(1, *shape))
     except Exception as error:  # whatever the model raises for a size it can't take
         c, h, w = shape
         reason = str(error.__cause__ or error).splitlines()[0]

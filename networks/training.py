@@ -62,7 +62,7 @@ class TrainConfig:
     """
 
     model: str = "airbench94"
-    epochs: int = 16
+    epochs: int = 24
     batch_size: int = 1024
     learning_rate: float = 11.5
     weight_decay: float = 0.0153

@@ -173,11 +173,10 @@ def _check(
             f"the {C} channels of input; got {offset.shape[1]}"
         )
     expected = {"offset": offset.shape[1], "mask": offset_groups * kh * kw}
-    for name, tensor in (("offset", offset), ("mask", mask)):
-        if tensor is not None and tuple(tensor.shape) != (B, expected[name], *window.output_size):
-            raise OperatorError(
-                f"{name} must have the shape {(B, expected[name], *window.output_size)}; got {tuple(tensor.shape)}"
-            )
+    for name, channels in expected.items():
+        shape = (B, channels, *window.output_size)
+        if name in named and tuple(named[name].shape) != shape:
+            raise OperatorError(f"{name} must have the shape {shape}; got {tuple(named[name].shape)}")
     return window, C // each
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 _PARALLEL_VALUES = 100_000
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _max_of_taps(pixels: NDArray[Any], taps: NDArray[Any], best: NDArray[Any]) -> None:
     """Set best[c] to the largest pixels[tap, c]; -1 is skipped, NaN wins, no tap at all gives -inf."""
     empty = True
@@ -33,7 +33,7 @@ def _max_of_taps(pixels: NDArray[Any], taps: NDArray[Any], best: NDArray[Any]) -
             best[c] = -np.inf
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _mean_of_taps(pixels: NDArray[Any], taps: NDArray[Any], divisor: float, mean: NDArray[Any]) -> None:
     """Set mean[c] to the sum of pixels[tap, c] over ``divisor``; -1 is skipped."""
     for c in range(mean.size):
@@ -47,7 +47,7 @@ def _mean_of_taps(pixels: NDArray[Any], taps: NDArray[Any], divisor: float, mean
         mean[c] /= divisor
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _max_serial(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
     """Pool rows (B, N, C) through index (1 or B, M, K) into out (B, M, C)."""
     for b in range(out.shape[0]):
@@ -56,7 +56,7 @@ def _max_serial(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> N
             _max_of_taps(rows[b], table[i], out[b, i])
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def _max_parallel(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
     """Do :func:`_max_serial` on all threads; every output is one thread's, so the result is the same."""
     outputs = out.shape[1]
@@ -65,7 +65,7 @@ def _max_parallel(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) ->
         _max_of_taps(rows[b], index[b % index.shape[0], i], out[b, i])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _mean_serial(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any]) -> None:
     """Average rows (B, N, C) through index (1 or B, M, K) and divisor (M,) into out (B, M, C)."""
     for b in range(out.shape[0]):
@@ -74,7 +74,7 @@ def _mean_serial(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any],
             _mean_of_taps(rows[b], table[i], divisor[i], out[b, i])
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def _mean_parallel(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any]) -> None:
     """Do :func:`_mean_serial` on all threads; every output is one thread's, so the result is the same."""
     outputs = out.shape[1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,11 @@ class Pooling:
     divisor: NDArray[Any] | None
     library: Callable[[Tensor], Tensor]
 
-    @property
+    @cached_property
     def is_global(self) -> bool:
-        """Whether one output reads the whole frame, so that no pixel order matters."""
-        return self.output_size == (1, 1) and self.natural.shape[1] == self.input_size[0] * self.input_size[1]
+        """Whether one output reads every pixel once, so that no pixel order matters."""
+        pixels = np.arange(self.input_size[0] * self.input_size[1])
+        return self.output_size == (1, 1) and np.array_equal(np.sort(self.natural[0]), pixels)
 
     def ordered(self, source: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return taps (M, K) and divisors (M,) in the order of the outputs' slots."""
@@ -194,7 +195,7 @@ def _window(
     window = Window.of(
         input_size, kernel_size, kernel_size if stride is None else stride, padding, dilation, ceil_mode=ceil_mode
     )
-    for size, spread, border in zip(window.kernel_size, window.dilation, window.padding, strict=True):
-        if 2 * border[0] > spread * (size - 1) + 1:
-            raise OperatorError(f"pooling padding {border[0]} must be at most half of the window of {size}")
+    for size, border in zip(window.kernel_size, window.padding, strict=True):
+        if 2 * border[0] > size:
+            raise OperatorError(f"padding {border[0]} of a pooling layer must be at most half of its kernel of {size}")
     return window

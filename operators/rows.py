@@ -17,7 +17,8 @@ def to_rows(frames: Tensor) -> Tensor:
     if frames.ndim != 4:
         raise OperatorError(f"frames must have the shape (B, C, H, W); got {tuple(frames.shape)}")
     B, C, H, W = frames.shape
-    return frames.permute(0, 2, 3, 1).reshape(B, H * W, C)
+    # Without contiguous(), one frame in (C, H, W) memory would stay a view whose rows are scattered.
+    return frames.permute(0, 2, 3, 1).reshape(B, H * W, C).contiguous()
 
 
 def from_rows(rows: Tensor, size: tuple[int, int]) -> Tensor:

@@ -28,8 +28,10 @@ from scrambler.nonce import (
 )
 from scrambler.patterns import list_patterns
 from scrambler.permutation import Permutation
+from scrambler.schemes import Card, Protected, Scheme, list_schemes, register_scheme, scheme
 
 __all__ = [
+    "Card",
     "FixedNonceError",
     "FixedNonceGuard",
     "FixedNonceWarning",
@@ -43,6 +45,8 @@ __all__ = [
     "PatternError",
     "Permutation",
     "PermutationError",
+    "Protected",
+    "Scheme",
     "SchemeError",
     "SecretPickleError",
     "ShuffleCamError",
@@ -50,8 +54,11 @@ __all__ = [
     "check_nonce",
     "keyed_permutation",
     "list_patterns",
+    "list_schemes",
     "new_nonce",
     "new_nonces",
     "nonces_for",
+    "register_scheme",
+    "scheme",
     "seeded_nonce",
 ]

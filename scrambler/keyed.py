@@ -4,7 +4,7 @@ from scrambler.errors import NonceError
 from scrambler.key import Key, require_key
 from scrambler.legacy import LegacyKey
 from scrambler.permutation import Permutation, count_and_shape
-from scrambler.uniform import uniform_permutation
+from scrambler.uniform import ROUTE_FROM, uniform_permutation, uniform_route
 
 READOUT = "readout"
 
@@ -54,7 +54,9 @@ def keyed_permutation(
     seed = permutation_seed(
         require_key(key, "a keyed permutation"), nonce, label, f"size={count};unit=pixel;pattern=frame"
     )
-    return Permutation.of_valid(uniform_permutation(seed, count), shape=shape)
+    if count < ROUTE_FROM:
+        return Permutation.of_valid(uniform_permutation(seed, count), shape=shape)
+    return Permutation.of_route(uniform_route(seed, count), shape)
 
 
 def permutation_seed(key: Key, nonce: bytes | None, label: str, geometry: str) -> bytes:

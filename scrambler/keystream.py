@@ -1,5 +1,6 @@
 """The ChaCha20 keystream (RFC 8439), drawn by OpenSSL through the package cryptography."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,23 @@ class Keystream:
         initial = bytes(4) + stream.to_bytes(12, "little")
         self._encryptor = Cipher(algorithms.ChaCha20(seed, initial), mode=None).encryptor()
 
+    def fill(self, out: NDArray[Any]) -> None:
+        """Overwrite a contiguous array of uint8 or uint32 with the next octets or little-endian words."""
+        target = out.view(np.uint8).data
+        for start in range(0, len(target), len(_ZEROS)):
+            piece = target[start : start + len(_ZEROS)]
+            self._encryptor.update_into(_ZEROS[: len(piece)], piece)
+        if sys.byteorder == "big" and out.itemsize > 1:
+            out.byteswap(inplace=True)
+
     def octets(self, count: int) -> NDArray[Any]:
         """Return the next `count` octets as uint8."""
         out = np.empty(count, np.uint8)
-        target = out.data
-        for start in range(0, count, len(_ZEROS)):
-            piece = target[start : start + len(_ZEROS)]
-            self._encryptor.update_into(_ZEROS[: len(piece)], piece)
+        self.fill(out)
         return out
 
     def words(self, count: int) -> NDArray[Any]:
         """Return the next `count` little-endian 32-bit words as uint32."""
-        return self.octets(4 * count).view("<u4").astype(np.uint32, copy=False)
+        out = np.empty(count, np.uint32)
+        self.fill(out)
+        return out

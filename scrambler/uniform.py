@@ -19,29 +19,31 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from scrambler.keystream import Keystream
+from scrambler.route import Route, bucket_counts
 
-_BUCKETS_FROM = 1 << 18
+ROUTE_FROM = 1 << 18
 _PARALLEL_FROM = 100_000
-_WORDS_AT_A_TIME = 1 << 24
-_CHUNKS = 64
+_WORDS_AT_A_TIME = 1 << 22
 
 
 @njit(cache=True, nogil=True)
-def _shuffle_segment(order: NDArray[Any], first: int, last: int, words: NDArray[Any], word: int, word_end: int) -> bool:
-    """Fisher-Yates on ``order[first:last]`` with ``words[word:word_end]``; False if the words ran out."""
-    for i in range(last - first - 1, 0, -1):
-        bound = np.uint64(i + 1)
+def _shuffle_segment(order: NDArray[Any], words: NDArray[Any]) -> bool:
+    """Fisher-Yates with a bounded draw from `words` for each step; False if they ran out."""
+    word = 0
+    for last in range(order.size - 1, 0, -1):
+        bound = np.uint64(last + 1)
         while True:
-            if word >= word_end:
+            if word >= words.size:
                 return False
-            product = np.uint64(words[word]) * bound
+            # Unsigned indices spare the test for counting from the end: twice as fast.
+            product = np.uint64(words[np.uint64(word)]) * bound
             word += 1
             low = product & np.uint64(0xFFFFFFFF)
             # The remainder is dear and nearly always needless: low is rarely below the bound at all.
             if low >= bound or low >= np.uint64(0x100000000) % bound:
                 break
-        j = first + np.int64(product >> np.uint64(32))
-        order[first + i], order[j] = order[j], order[first + i]
+        i, j = np.uint64(last), product >> np.uint64(32)
+        order[i], order[j] = order[j], order[i]
     return True
 
 
@@ -51,7 +53,7 @@ def _shuffle_serial(
 ) -> None:
     """Shuffle segment s = ``order[bounds[s]:bounds[s + 1]]`` with ``words[starts[s]:starts[s + 1]]``."""
     for s in range(done.size):
-        done[s] = _shuffle_segment(order, bounds[s], bounds[s + 1], words, starts[s], starts[s + 1])
+        done[s] = _shuffle_segment(order[bounds[s] : bounds[s + 1]], words[starts[s] : starts[s + 1]])
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -60,27 +62,16 @@ def _shuffle_parallel(
 ) -> None:
     """Do the same as `_shuffle_serial`, segments shared among the threads."""
     for s in prange(done.size):
-        done[s] = _shuffle_segment(order, bounds[s], bounds[s + 1], words, starts[s], starts[s + 1])
+        done[s] = _shuffle_segment(order[bounds[s] : bounds[s + 1]], words[starts[s] : starts[s + 1]])
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _count_buckets(octets: NDArray[Any], counts: NDArray[Any]) -> None:
-    """Count each octet in each of ``counts.shape[0]`` equal chunks."""
-    chunks = counts.shape[0]
-    for c in prange(chunks):
-        for i in range(octets.size * c // chunks, octets.size * (c + 1) // chunks):
-            counts[c, octets[i]] += 1
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _sort_into_buckets(octets: NDArray[Any], places: NDArray[Any], order: NDArray[Any]) -> None:
-    """Write item i to the next place of its octet and chunk: a stable counting sort."""
-    chunks = places.shape[0]
-    for c in prange(chunks):
-        for i in range(octets.size * c // chunks, octets.size * (c + 1) // chunks):
-            bucket = octets[i]
-            order[places[c, bucket]] = i
-            places[c, bucket] += 1
+def _count_up(order: NDArray[Any], bounds: NDArray[Any]) -> None:
+    """Fill each segment with 0, 1, 2, ..."""
+    for s in prange(bounds.size - 1):
+        segment = order[bounds[s] : bounds[s + 1]]
+        for i in range(segment.size):
+            segment[i] = i
 
 
 def _spare_words(lengths: NDArray[Any]) -> NDArray[Any]:
@@ -93,7 +84,7 @@ def shuffle_segments(order: NDArray[Any], lengths: NDArray[Any], seed: bytes) ->
 
     Parameters
     ----------
-    order : array of uint32, shape (n,)
+    order : array of unsigned integers, shape (n,)
         Changed in place.
     lengths : array of int64, shape (segments,)
         Lengths of the segments; they add up to n.
@@ -104,15 +95,19 @@ def shuffle_segments(order: NDArray[Any], lengths: NDArray[Any], seed: bytes) ->
     ends = np.cumsum(lengths)
     word_ends = np.cumsum(lengths + _spare_words(lengths))
     stream = Keystream(seed, 1)
+    # Words are drawn for some segments at a time into one piece of memory: new memory costs as much as the draw.
+    at_a_time = max(_WORDS_AT_A_TIME, 16 * int(lengths.max(initial=0)))
+    buffer = np.empty(min(at_a_time, int(word_ends[-1]) if lengths.size else 0), np.uint32)
     first = 0
     while first < lengths.size:
-        # Words are drawn for some segments at a time, so that they never need much more memory than the result.
         word = word_ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(word_ends, word + _WORDS_AT_A_TIME, side="right")))
+        last = int(np.searchsorted(word_ends, word + at_a_time, side="right"))
         bounds = np.concatenate([[ends[first] - lengths[first]], ends[first:last]])
         starts = np.concatenate([[0], word_ends[first:last] - word])
         done = np.empty(last - first, np.bool_)
-        shuffle(order, bounds, stream.words(int(starts[-1])), starts, done)
+        words = buffer[: starts[-1]]
+        stream.fill(words)
+        shuffle(order, bounds, words, starts, done)
         for failed in np.flatnonzero(~done):
             _shuffle_again(order[bounds[failed] : bounds[failed + 1]], Keystream(seed, 2**32 + first + int(failed)))
         first = last
@@ -152,16 +147,19 @@ def uniform_permutation(seed: bytes, size: int) -> NDArray[Any]:
     >>> uniform_permutation(bytes(32), 5).tolist()
     [2, 4, 3, 0, 1]
     """
-    if size < _BUCKETS_FROM:
+    if size < ROUTE_FROM:
         order = np.arange(size, dtype=np.uint32)
         shuffle_segments(order, np.array([size]), seed)
         return order
+    return uniform_route(seed, size).source()
+
+
+def uniform_route(seed: bytes, size: int) -> Route:
+    """Return the permutation that :func:`uniform_permutation` gives for 2**18 items or more, not yet as a table."""
     octets = Keystream(seed, 0).octets(size)
-    counts = np.zeros((_CHUNKS, 256), np.int64)
-    _count_buckets(octets, counts)
-    # Places run through the buckets, and inside a bucket through the chunks.
-    places = (np.cumsum(counts.T.ravel()) - counts.T.ravel()).reshape(256, _CHUNKS).T.copy()
-    order = np.empty(size, np.uint32)
-    _sort_into_buckets(octets, places, order)
-    shuffle_segments(order, counts.sum(axis=0), seed)
-    return order
+    counts = bucket_counts(octets)
+    lengths = counts.sum(axis=0)
+    local = np.empty(size, np.uint16 if lengths.max() <= 2**16 else np.uint32)
+    _count_up(local, np.append(0, np.cumsum(lengths)))
+    shuffle_segments(local, lengths, seed)
+    return Route(octets, counts, local)

@@ -2,12 +2,14 @@
 
 * :class:`Scene`: what stands in front of the lens; :class:`Camera`: exposes and reads out;
 * :class:`RawFrame`: the codes, natural or shuffled, to and from DNG; :func:`develop`: the image pipeline;
+* :func:`measure_emva1288`: what a lab would measure, beside what was put in;
 * :func:`sensor_preset`, :func:`list_presets`, :class:`SensorParams`: sensors as numbers with sources.
 """
 
 from sensor.camera import Camera
 from sensor.cfa import BAYER, MONO, QUAD_BAYER, X_TRANS
 from sensor.develop import develop
+from sensor.emva1288 import EmvaReport, measure_emva1288
 from sensor.errors import CaptureError, DevelopError, PresetError, RawFileError, RawFrameError, SceneError
 from sensor.params import SensorParams
 from sensor.presets import list_presets, sensor_preset
@@ -23,6 +25,7 @@ __all__ = [
     "Camera",
     "CaptureError",
     "DevelopError",
+    "EmvaReport",
     "PresetError",
     "RawFileError",
     "RawFrame",
@@ -32,6 +35,7 @@ __all__ = [
     "SensorParams",
     "develop",
     "list_presets",
+    "measure_emva1288",
     "sensor_preset",
     "srgb_decode",
     "srgb_encode",

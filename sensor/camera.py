@@ -1,6 +1,6 @@
 """A camera: a sensor with a seed, a temperature, a gain and, if it has one, a keyed readout."""
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class Camera:
 
     def __init__(
         self,
-        sensor: Any = "imx477",
+        sensor: str | Path | SensorParams = "imx477",
         multiplexer: Multiplexer | None = None,
         seed: int = 0,
         shape: str | tuple[int, int] | None = None,

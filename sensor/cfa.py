@@ -51,17 +51,6 @@ def cfa_tile(cfa: str) -> NDArray[np.uint8]:
     return np.array([_COLOURS.index(letter) for letter in cfa], np.uint8).reshape(side, side)
 
 
-def cfa_name(tile: NDArray[np.uint8]) -> str:
-    """Return the letters of a tile; inverse of :func:`cfa_tile`.
-
-    Examples
-    --------
-    >>> cfa_name(np.array([[1, 0], [2, 1]], np.uint8))
-    'GRBG'
-    """
-    return "".join(_COLOURS[colour] for colour in tile.ravel())
-
-
 def sample_mosaic(rgb: NDArray[np.float32], tile: NDArray[np.uint8], response: NDArray[np.float64]) -> NDArray[Any]:
     r"""Return what each photosite sees of a linear picture.
 

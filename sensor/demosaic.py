@@ -1,4 +1,4 @@
-"""Demosaicing of Bayer mosaics: three colours for every photosite."""
+"""Demosaicing of Bayer mosaics: three colours for every photosite. Other arrays: :mod:`sensor.demosaic_any`."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 METHODS = ("malvar", "bilinear")
+BORDER_PX = 2
+"""Border that these kernels need."""
 
 
 def demosaic_rows(padded: NDArray[np.float32], tile: NDArray[np.uint8], method: str) -> NDArray[np.float32]:

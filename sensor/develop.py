@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from scrambler import Key
 from sensor.bands import for_each_band
 from sensor.cfa import BAYER, MONO, cfa_tile
-from sensor.demosaic import METHODS, demosaic_rows
+from sensor.demosaic import BORDER_PX, METHODS, demosaic_rows
+from sensor.demosaic_any import BORDER_PX as BORDER_ANY_PX
+from sensor.demosaic_any import demosaic_any_rows
 from sensor.errors import DevelopError
 from sensor.raw_frame import RawFrame
-from sensor.white_balance import BORDER_PX, balanced_rows
+from sensor.white_balance import balanced_rows
 
 TONES = ("srgb", "linear")
 
@@ -32,11 +34,12 @@ def develop(
     Parameters
     ----------
     frame : RawFrame
-        Bayer mosaics in all four orders, and frames without a filter array (grey in all channels).
+        With any colour filter array, or none (grey in all channels).
     key : Key, optional
         Needed for a shuffled frame.
     demosaic : str
-        ``"malvar"`` or ``"bilinear"``, see :func:`sensor.demosaic.demosaic_rows`.
+        ``"malvar"`` or ``"bilinear"`` for Bayer arrays, see :func:`sensor.demosaic.demosaic_rows`. Others, such as
+        quad-Bayer and X-Trans, have one method: :func:`sensor.demosaic_any.demosaic_any_rows`.
     tone : str
         ``"srgb"`` for a picture to look at, ``"linear"`` for linear light.
     force : bool
@@ -52,30 +55,35 @@ def develop(
     MissingKeyError, WrongKeyError
         When the frame is shuffled and the key is missing or another one.
     DevelopError
-        For an unknown option, a filter array that is not supported, or a frame under 2 x 2.
+        For an unknown option, a filter array that lacks a colour, or a frame smaller than its period.
     """
     if demosaic not in METHODS:
         raise DevelopError(f"demosaic must be one of {', '.join(METHODS)}, got {demosaic!r}")
     if tone not in TONES:
         raise DevelopError(f"tone must be one of {', '.join(TONES)}, got {tone!r}")
-    if frame.cfa not in (*BAYER, MONO):
-        raise DevelopError(f"frames with the filter array {frame.cfa} cannot be developed; Bayer and {MONO!r} can")
     height, width = frame.shape
-    if min(height, width) < 2:
-        raise DevelopError(f"a frame of {height} x {width} has no neighbours to develop from")
+    tile = cfa_tile(frame.cfa)
+    if frame.cfa != MONO and set(tile.ravel()) != {0, 1, 2}:
+        raise DevelopError(
+            f"frames with the filter array {frame.cfa} cannot be developed; it needs red, green and blue"
+        )
+    smallest = 2 if frame.cfa in (*BAYER, MONO) else tile.shape[0]
+    if min(height, width) < smallest:
+        raise DevelopError(
+            f"a frame of {height} x {width} cannot be developed; {smallest} x {smallest} is the least for {frame.cfa}"
+        )
     permutation = frame.readout_permutation(key, force=force)
     slot = None if permutation is None else permutation.slot
-    tile = cfa_tile(frame.cfa)
     matrix = np.eye(3) if frame.cfa == MONO else frame.color_matrix
     out = np.empty((height, width, 3), np.float32)
 
     def develop_band(first: int, end: int) -> None:
-        light = balanced_rows(frame, slot, first, end)
         if frame.cfa == MONO:
-            inside = slice(BORDER_PX, -BORDER_PX)
-            rgb = np.repeat(light[inside, inside, None], 3, axis=2)
+            rgb = np.repeat(balanced_rows(frame, slot, first, end, 0)[:, :, None], 3, axis=2)
+        elif frame.cfa in BAYER:
+            rgb = demosaic_rows(balanced_rows(frame, slot, first, end, BORDER_PX), tile, demosaic)
         else:
-            rgb = demosaic_rows(light, tile, demosaic)
+            rgb = demosaic_any_rows(balanced_rows(frame, slot, first, end, BORDER_ANY_PX), tile, first, height)
         _finish(rgb, matrix.astype(np.float32), tone == "srgb", out[first:end])
 
     for_each_band(height, width, tile.shape[0], develop_band)

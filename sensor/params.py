@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class SensorParams:
         self._within("quantum_efficiency", 0.001, 1)
         self._check_colour()
 
-    def _refuse(self, names: str, rule: str) -> None:
+    def _refuse(self, names: str, rule: str) -> NoReturn:
         raise PresetError(f"sensor {self.name!r}: {names} must {rule}")
 
     def _within(self, name: str, low: float, high: float) -> None:
@@ -114,12 +115,15 @@ class SensorParams:
             self._refuse(name, f"be a number from {low:g} to {high:g}, not {value!r}")
 
     def _check_colour(self) -> None:
-        matrix = np.asarray(self.color_matrix, np.float64)
+        try:
+            matrix = np.asarray(self.color_matrix, np.float64)
+            gains = np.asarray(self.white_balance, np.float64)
+        except (ValueError, TypeError):
+            self._refuse("color_matrix and white_balance", "be 3 x 3 and 3 numbers")
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-3:
             self._refuse("color_matrix", "be 3 rows of 3 numbers that can be inverted")
         if np.abs(matrix.sum(1) - 1).max() > 1e-3:
             self._refuse("color_matrix", "have rows that sum to 1, so that white stays white")
-        gains = np.asarray(self.white_balance, np.float64)
         if gains.shape != (3,) or not (np.isfinite(gains).all() and abs(gains.min() - 1) < 1e-9 and gains.max() < 100):
             self._refuse("white_balance", "be 3 gains, the smallest of them 1")
 

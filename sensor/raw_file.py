@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rawpy
+from numpy.typing import NDArray
 
 from sensor.errors import RawFileError
 
@@ -13,6 +15,7 @@ MAX_PX = 1 << 28
 """Largest frame that is read, 268 megapixels: above any camera, below what would fill a machine's memory."""
 
 _MIN_BITS_PER_PX = 0.5
+_FAILURES = (rawpy.LibRawError, MemoryError, ValueError)
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def open_raw(path: str | Path) -> Iterator[Any]:
         raise RawFileError(f"{path}: cannot read the file ({error.strerror})") from None
     try:
         raw = rawpy.imread(str(where))
-    except (rawpy.LibRawError, OSError, MemoryError, ValueError) as error:
+    except (*_FAILURES, OSError) as error:
         raise RawFileError(f"{path}: not a RAW file that can be read ({_reason(error)})") from None
     with raw:
         sizes = raw.sizes
@@ -53,11 +56,20 @@ def raw_image(path: str | Path, raw: Any) -> Any:
     """Return the whole raw image, uint16, shape (H, W), margins included; a view into LibRaw's memory."""
     try:
         image = raw.raw_image
-    except (rawpy.LibRawError, MemoryError, ValueError) as error:
+    except _FAILURES as error:
         raise RawFileError(f"{path}: the RAW data are cut short or damaged ({_reason(error)})") from None
     if image is None or image.ndim != 2:
         raise RawFileError(f"{path}: this RAW file has no colour-filter mosaic to read")
     return image
+
+
+def linear_rgb(path: str | Path, raw: Any) -> NDArray[np.uint16]:
+    """Return LibRaw's own picture in linear sRGB, 16 bit, with the camera's white balance and no brightening."""
+    try:
+        picture = raw.postprocess(gamma=(1, 1), no_auto_bright=True, output_bps=16, use_camera_wb=True)
+    except (*_FAILURES, rawpy.NotSupportedError) as error:
+        raise RawFileError(f"{path}: LibRaw cannot develop this file ({_reason(error)})") from None
+    return np.ascontiguousarray(picture)
 
 
 def _reason(error: Exception) -> str:

@@ -183,7 +183,7 @@ class RawFrame:
         if self.is_shuffled:
             raise RawFrameError("this frame is shuffled already; unshuffle it first")
         nonce = new_nonce() if nonce is None else nonce
-        unit = multiplexer.unit or "quad"
+        unit = multiplexer.unit_for(rgb=False)
         rows, columns = cfa_tile(self.cfa).shape
         permutation = multiplexer.permutation(self.shape, nonce, unit=unit, period=(rows, columns))
         return replace(

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sensor.errors import SceneError
 from sensor.image_file import read_image
-from sensor.raw_file import open_raw
+from sensor.raw_file import linear_rgb, open_raw
 from sensor.srgb import srgb_decode
 
 MAX_VALUE = 1e6
@@ -93,15 +93,12 @@ class Scene:
 
         Raises
         ------
-        SceneError, RawFileError
+        RawFileError
             Naming the file, when it cannot be read.
         """
         with open_raw(path) as raw:
-            try:
-                codes = raw.postprocess(gamma=(1, 1), no_auto_bright=True, output_bps=16, use_camera_wb=True)
-            except Exception as error:  # LibRaw's own errors share no public base with the memory ones
-                raise SceneError(f"{path}: LibRaw cannot develop this file ({error})") from None
-        return cls(np.ascontiguousarray(codes), (np.arange(1 << 16) / 65535).astype(np.float32))
+            codes = linear_rgb(path, raw)
+        return cls(codes, (np.arange(1 << 16) / 65535).astype(np.float32))
 
     def rows(self, first: int, end: int) -> NDArray[np.float32]:
         """Return rows ``first`` to ``end`` as linear sRGB, float32, shape (rows, W, 3); grey is in all channels."""

@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 from sensor.cfa import cfa_tile
 from sensor.raw_frame import RawFrame
 
-BORDER_PX = 2
-"""Rows and columns that :func:`balanced_rows` adds on each side, as wide as the widest demosaic kernel needs."""
 
-
-def balanced_rows(frame: RawFrame, slot: NDArray[Any] | None, first: int, end: int) -> NDArray[np.float32]:
-    r"""Return rows of the natural picture in white-balanced light, with a border of two photosites all round.
+def balanced_rows(
+    frame: RawFrame, slot: NDArray[Any] | None, first: int, end: int, border_px: int
+) -> NDArray[np.float32]:
+    r"""Return rows of the natural picture in white-balanced light, with a border all round.
 
     .. math:: v_n = \mathrm{clip}\Big(g_{c(n)}\,\frac{q_n - b_n}{w - b_n},\; 0,\; 1\Big)
 
     with q the code, b and w black and white level, g the gain of the photosite's colour. Clipping at 1 keeps
     highlights neutral: there all colours reach 1 together. Beyond the frame's edge the picture is mirrored about its
-    last photosite (reflect-101), which keeps the colours of the filter array in step.
+    last photosite (reflect-101), which keeps the colours of a Bayer array in step.
 
     Parameters
     ----------
@@ -30,20 +29,22 @@ def balanced_rows(frame: RawFrame, slot: NDArray[Any] | None, first: int, end: i
         Where each photosite was read to; None for a natural frame.
     first, end : int
         Rows of the natural picture.
+    border_px : int
+        Rows and columns to add on each side.
 
     Returns
     -------
-    ndarray of float32, shape (end - first + 4, W + 4)
+    ndarray of float32, shape (end - first + 2 * border_px, W + 2 * border_px)
         Each photosite's code is looked up where the readout put it; the frame is not unshuffled anywhere.
     """
     tile = cfa_tile(frame.cfa)
     gains = np.append(frame.white_balance, 1.0)  # a clear photosite has no colour to balance
     scale = gains[tile] / (frame.white_level - frame.black_level)
-    out = np.empty((end - first + 2 * BORDER_PX, frame.shape[1] + 2 * BORDER_PX), np.float32)
+    out = np.empty((end - first + 2 * border_px, frame.shape[1] + 2 * border_px), np.float32)
     keyed = slot is not None
     table = np.empty(0, np.int64) if slot is None else slot
     black = frame.black_level.astype(np.float32)
-    _balance(frame.mosaic, table, keyed, first, black, scale.astype(np.float32), out)
+    _balance(frame.mosaic, table, keyed, first - border_px, black, scale.astype(np.float32), out)
     return out
 
 
@@ -57,14 +58,15 @@ def _balance(
     scale: NDArray[Any],
     out: NDArray[Any],
 ) -> None:
-    """Fill ``out`` with rows from ``first - 2`` on; ``codes`` C-contiguous, at least 2 x 2."""
+    """Fill ``out`` with rows from ``first`` on, which may lie outside; ``codes`` C-contiguous, at least 2 x 2."""
     height, width = codes.shape
+    border = (out.shape[1] - width) // 2
     flat = codes.reshape(height * width)
     rows, columns = black.shape
-    turn = 2 * (height - 1)
+    turn_y, turn_x = 2 * (height - 1), 2 * (width - 1)
     for i in range(out.shape[0]):
-        y = abs(first + i - 2) % turn
-        y = min(y, turn - y)
+        y = abs(first + i) % turn_y
+        y = min(y, turn_y - y)
         start = y * width
         for phase in range(columns):
             offset = black[y % rows, phase]
@@ -72,10 +74,9 @@ def _balance(
             for x in range(phase, width, columns):
                 code = flat[slot[start + x]] if keyed else flat[start + x]
                 value = (np.float32(code) - offset) * factor
-                out[i, x + 2] = min(max(value, np.float32(0)), np.float32(1))
-        # Mirrored photosites have the same colour, so their values can be copied.
-        last = width + 1
-        out[i, 1] = out[i, 3]
-        out[i, last + 1] = out[i, last - 1]
-        out[i, 0] = out[i, 4] if width > 2 else out[i, 2]
-        out[i, last + 2] = out[i, last - 2] if width > 2 else out[i, last]
+                out[i, x + border] = min(max(value, np.float32(0)), np.float32(1))
+        for k in range(1, border + 1):
+            mirrored = k % turn_x
+            mirrored = min(mirrored, turn_x - mirrored)
+            out[i, border - k] = out[i, border + mirrored]
+            out[i, border + width - 1 + k] = out[i, border + width - 1 - mirrored]

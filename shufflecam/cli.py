@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from scrambler.errors import ShuffleCamError
@@ -16,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, command in {
@@ -48,22 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         3 if some inputs of several failed and the rest are done.
     """
     try:
-        result = typer.main.get_command(app).main(
-            args=None if argv is None else list(argv), prog_name="shufflecam", standalone_mode=False
-        )
-    except click.UsageError as error:
-        error.show()
-        return 2
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("stopped")
+        app(args=None if argv is None else list(argv), prog_name="shufflecam")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
     except ShuffleCamError as error:
         return _fail(str(error))
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         return _fail(f"{named}{error.strerror or error}")
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _fail(reason: str) -> int:

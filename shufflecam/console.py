@@ -1,12 +1,14 @@
 """Where commands print: results to standard output, everything else to standard error."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-stdout = Console(soft_wrap=True, highlight=False)
+# A file or pipe has no width, and rich would fold every table to 80 columns there.
+stdout = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -24,8 +26,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     """
     # No frame on the left: a row then starts with its name.
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
     stdout.print(table)

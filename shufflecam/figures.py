@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from shufflecam.pictures import write_atomically
 
+_PANEL_WIDTH_IN, _TITLE_IN, _HISTOGRAM_IN = 3.6, 0.3, 0.9
+
 Panel = tuple[str, NDArray[np.floating]]
 
 
@@ -29,8 +31,11 @@ def write_figure(path: Path, rows: Sequence[Sequence[Panel]], histograms: bool =
     from matplotlib.figure import Figure
 
     columns = max(len(row) for row in rows)
-    heights = [share for _ in rows for share in ((4.0, 1.0) if histograms else (4.0,))]
-    figure = Figure(figsize=(3.6 * columns, 0.9 * sum(heights)), layout="constrained")
+    heights: list[float] = []
+    for row in rows:
+        tallest = max(picture.shape[0] / picture.shape[1] for _, picture in row)
+        heights += [_PANEL_WIDTH_IN * tallest + _TITLE_IN, *([_HISTOGRAM_IN] if histograms else [])]
+    figure = Figure(figsize=(_PANEL_WIDTH_IN * columns, sum(heights)), layout="constrained")
     axes = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
     for axis in axes.flat:
         axis.set_axis_off()

@@ -1,6 +1,7 @@
 """What commands are given: files and folders in, output names and one result a file out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,41 +63,45 @@ def expand(paths: Iterable[Path], endings: frozenset[str]) -> list[Input]:
     return found
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An input that could not be done.
-
-    Attributes
-    ----------
-    path : Path
-        The input.
-    reason : str
-        One sentence.
-    """
-
-    path: Path
-    reason: str
+@contextmanager
+def folder_of(target: Path) -> Iterator[None]:
+    """Make the folder of an output that is about to be written; take it away again if that fails."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in made:  # deepest first; one that has filled up meanwhile stays
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
-def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) -> list[Failure]:
+def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) -> list[str]:
     """Do ``work`` on every input with a progress bar; go on after a bad one.
 
     Returns
     -------
-    list of Failure
-        The inputs whose work raised an error that a user can mend. A single input's error is raised instead.
+    list of str
+        One sentence for each input that failed, naming it.
+
+    Raises
+    ------
+    ShuffleCamError
+        If the only input there is failed.
     """
     from rich.progress import track
 
     from shufflecam.console import stderr
 
-    failures: list[Failure] = []
+    failures: list[str] = []
     # A bar on a terminal only: a log should hold results, not carriage returns.
     for item in track(inputs, description=progress, console=stderr, disable=len(inputs) == 1 or not stderr.is_terminal):
         try:
             work(item)
         except (ShuffleCamError, OSError) as error:
+            reason = str(error) if str(item.path) in str(error) else f"{item.path}: {error}"
             if len(inputs) == 1:
-                raise
-            failures.append(Failure(item.path, str(error)))
+                raise ShuffleCamError(reason) from error
+            failures.append(reason)
     return failures

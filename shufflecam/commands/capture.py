@@ -1,5 +1,6 @@
 """``shufflecam capture``: pictures and RAW files to shuffled DNGs."""
 
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ def capture(
     pattern: Annotated[str, typer.Option("--pattern", help="frame, rows, columns, rows+columns or tiles:T.")] = "frame",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     seed: Seed = None,
-) -> int:
+) -> None:
     """Capture pictures with a simulated sensor that shuffles its readout; shuffle RAW files after the fact.
 
     Each frame gets a fresh nonce. IN.jpg becomes DIR/IN.jpg.dng, which RAW software opens: it shows noise.
@@ -28,13 +29,13 @@ def capture(
     from sensor import Camera, RawFrame, Scene
     from shufflecam.commands.results import report_failures
     from shufflecam.console import stdout
-    from shufflecam.inputs import PICTURES, RAW_FILES, Input, expand, for_each
+    from shufflecam.inputs import PICTURES, RAW_FILES, Input, expand, folder_of, for_each
 
     secret = Key.load(key)
     multiplexer = Multiplexer(secret, pattern=pattern, unit=unit)
     camera = Camera(sensor, multiplexer=multiplexer, seed=camera_seed(seed))
     items = expand(inputs, PICTURES | RAW_FILES)
-    out.mkdir(parents=True, exist_ok=True)
+    numbers = count()
 
     def work(item: Input) -> None:
         name = item.name.as_posix()
@@ -42,11 +43,11 @@ def capture(
         if item.path.suffix.lower() in RAW_FILES:
             frame = RawFrame.load(item.path).shuffle(multiplexer, nonce=nonce)
         else:
-            frame = camera.capture(Scene.from_image(item.path), exposure_s=exposure, frame=items.index(item), nonce=nonce)
+            frame = camera.capture(Scene.from_image(item.path), exposure_s=exposure, frame=next(numbers), nonce=nonce)
         target = item.output(out, ".dng")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        frame.save(target)
+        with folder_of(target):
+            frame.save(target)
 
     failures = for_each(items, work, "capturing")
     stdout.print(f"{len(items) - len(failures)} frames in {out}, shuffled under key {secret.id}")
-    return report_failures(failures)
+    report_failures(failures)

@@ -31,6 +31,7 @@ def demo(
     from shufflecam.chain import Labeller, seen_without_key
     from shufflecam.console import print_table, stdout
     from shufflecam.figures import write_figure
+    from shufflecam.inputs import folder_of
 
     source = picture or _bundled_cat()
     labeller = Labeller.load(model)
@@ -38,9 +39,9 @@ def demo(
     nonce = None if seed is None else seeded_nonce(key, seed, source.name)
     camera = Camera(sensor, multiplexer=Multiplexer(key), seed=camera_seed(seed))
     captured = camera.capture(Scene.from_image(source), nonce=nonce)
-    out.mkdir(parents=True, exist_ok=True)
-    dng = out / f"{source.name}.dng"
-    captured.save(dng)
+    dng, figure = out / f"{source.name}.dng", out / f"{source.name}.png"
+    with folder_of(dng):
+        captured.save(dng)
 
     # From here on only the file is used, as a receiver would.
     frame = RawFrame.load(dng)
@@ -51,7 +52,6 @@ def demo(
         "without a key": ("shuffled", labeller.label_as_natural(frame)),
         "wrong key": ("shuffled, refusal overridden", labeller.label(frame, wrong, force=True)),
     }
-    figure = out / f"{source.name}.png"
     panels = [
         (f"plain: {answers['plain'][1].name}", develop(natural)),
         (f"shuffled RAW: {answers['without a key'][1].name}", develop(seen_without_key(frame))),
@@ -82,6 +82,7 @@ def _count_wrong_keys(labeller: "Labeller", frame: "RawFrame", count: int, right
     from rich.progress import track
 
     from scrambler import Key, Multiplexer
+    from shufflecam.chain import seen_without_key
     from shufflecam.console import print_table, stderr
 
     with_key: Counter[str] = Counter()

@@ -14,7 +14,7 @@ def label(
     key: OptionalKeyFile = None,
     model: Model = "cifar10-airbench94",
     as_json: Json = False,
-) -> int:
+) -> None:
     """Label frames straight from their shuffled pixels; no picture is put together on the way.
 
     Frames in natural order are labelled too, without a key.
@@ -44,4 +44,4 @@ def label(
     elif rows:
         cells = [(str(p), a.name, f"{a.probability:.3f}", key_id or "natural order") for p, a, key_id in rows]
         print_table(("frame", "label", "probability", "key id"), cells)
-    return report_failures(failures)
+    report_failures(failures)

@@ -1,11 +1,13 @@
 """How a verb ends when some of its inputs failed."""
 
+import typer
+
 from shufflecam.console import stderr
-from shufflecam.inputs import Failure
 
 
-def report_failures(failures: list[Failure]) -> int:
-    """Print one line an input that failed; return the exit status, 0 or 3."""
+def report_failures(failures: list[str]) -> None:
+    """Print one line an input that failed and, if there is any, end with exit status 3."""
     for failure in failures:
-        stderr.print(f"shufflecam: {failure.path}: {failure.reason}", markup=False)
-    return 3 if failures else 0
+        stderr.print(f"shufflecam: {failure}", markup=False)
+    if failures:
+        raise typer.Exit(3)

@@ -12,7 +12,7 @@ def reveal(
     inputs: Annotated[list[Path], typer.Argument(help="Shuffled DNGs or folders of them.", metavar="IN...")],
     key: KeyFile,
     out: OutFolder,
-) -> int:
+) -> None:
     """Develop shuffled frames into viewable pictures (8-bit sRGB PNG).
 
     Example: shufflecam reveal shuffled/ --key door.key --out pictures
@@ -21,19 +21,18 @@ def reveal(
     from sensor import RawFrame, develop
     from shufflecam.commands.results import report_failures
     from shufflecam.console import stdout
-    from shufflecam.inputs import RAW_FILES, Input, expand, for_each
+    from shufflecam.inputs import RAW_FILES, Input, expand, folder_of, for_each
     from shufflecam.pictures import write_png
 
     secret = Key.load(key)
     items = expand(inputs, RAW_FILES)
-    out.mkdir(parents=True, exist_ok=True)
 
     def work(item: Input) -> None:
         target = item.output(out, ".png")
         picture = develop(RawFrame.load(item.path), secret)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_png(target, picture)
+        with folder_of(target):
+            write_png(target, picture)
 
     failures = for_each(items, work, "revealing")
     stdout.print(f"{len(items) - len(failures)} pictures in {out}")
-    return report_failures(failures)
+    report_failures(failures)

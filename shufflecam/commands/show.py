@@ -32,7 +32,7 @@ def show(
     from scrambler.errors import ShuffleCamError
     from shufflecam.console import stdout
     from shufflecam.figures import write_figure
-    from shufflecam.inputs import PICTURES, RAW_FILES, expand
+    from shufflecam.inputs import PICTURES, RAW_FILES, expand, folder_of
 
     if out.suffix.lower() != ".png":
         raise ShuffleCamError(f"{out}: the figure is a PNG, give a name that ends in .png")
@@ -41,8 +41,8 @@ def show(
         raise ShuffleCamError(f"{len(items)} frames do not fit one figure; give {_MOST_ROWS} or fewer")
     secret = None if key is None else Key.load(key)
     rows = [_views(_frame(item.path, secret, sensor), item.path.name, secret) for item in items]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_figure(out, rows, histograms=True)
+    with folder_of(out):
+        write_figure(out, rows, histograms=True)
     stdout.print(f"wrote {out}")
 
 

@@ -11,7 +11,7 @@ from shufflecam.commands.options import OutFolder
 def train(
     out: OutFolder,
     model: Annotated[str, typer.Argument(help="Architecture to train.")] = "airbench94",
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 16,
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 24,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 1024,
     seed: Annotated[int, typer.Option(help="Fixes initial weights, order and augmentation.")] = 0,
     device: Annotated[str, typer.Option(help="A torch device; auto takes a GPU where there is one.")] = "auto",

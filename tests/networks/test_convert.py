@@ -25,7 +25,7 @@ class Residual(nn.Module):
         self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(8)
         self.a = nn.Conv2d(8, 8, 3, padding=1, groups=2)
-        self.b = nn.Conv2d(8, 8, (2, 3), padding="same", dilation=(1, 2))
+        self.b = nn.Conv2d(8, 8, (3, 5), padding="same", dilation=(1, 2))
         self.squeeze = nn.Conv2d(8, 8, 1)
         self.short = nn.Conv2d(8, 12, 1, stride=2)
         self.down = nn.Conv2d(8, 12, 3, stride=2, padding=1, padding_mode="reflect")
@@ -204,24 +204,24 @@ def test_it_moves_to_another_dtype() -> None:
 
 
 def test_one_nonce_for_many_frames_is_asked_for_twice() -> None:
-    keyed = convert(nn.Conv2d(3, 1, 3), KEY, (5, 5))
+    keyed = convert(nn.Sequential(nn.Conv2d(3, 1, 3)), KEY, (5, 5))
     frames = torch.rand(17, 3, 5, 5)
     assert keyed(frames[:1], nonce=NONCES[0]).shape == (1, 1, 3, 3)
     with pytest.raises(FixedNonceError):
         keyed(frames[:2], nonce=NONCES[0])
-    with pytest.raises(FixedNonceError), pytest.warns(UserWarning):
+    with pytest.raises(FixedNonceError, match="allow_many"):
         keyed(frames, nonce=NONCES[0], fixed_nonce=True)
     with pytest.warns(UserWarning, match="17 frames"):
         assert len(keyed(frames, nonce=NONCES[0], fixed_nonce=True, allow_many=True)) == 17
 
 
 def test_an_empty_batch_gives_an_empty_answer() -> None:
-    keyed = convert(nn.Conv2d(3, 1, 3), KEY, (5, 5))
+    keyed = convert(nn.Sequential(nn.Conv2d(3, 1, 3)), KEY, (5, 5))
     assert keyed(torch.rand(0, 3, 5, 5), nonce=[]).shape == (0, 1, 3, 3)
 
 
 def test_bad_calls_are_named() -> None:
-    keyed = convert(nn.Conv2d(3, 1, 3), KEY, (5, 5))
+    keyed = convert(nn.Sequential(nn.Conv2d(3, 1, 3)), KEY, (5, 5))
     with pytest.raises(ShuffleCamError, match="nonce"):
         keyed(torch.rand(1, 3, 5, 5))
     with pytest.raises(ShuffleCamError, match=r"converted for \(B, C, 5, 5\)"):
@@ -251,6 +251,7 @@ class Positions(nn.Module):
         (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softmax(dim=3)), r"layer '1' \(Softmax\)"),
         (nn.Sequential(nn.Linear(5, 4)), r"layer '0' \(Linear\)"),
         (Branching(), "can't be traced"),
+        (nn.Conv2d(3, 4, 3), "wrap it in nn.Sequential"),
         (Positions(), "differs from pixel to pixel"),
         (nn.Sequential(nn.Conv2d(3, 4, 7)), "does not run on 3x5x5"),
         (nn.Sequential(nn.Conv2d(1, 4, 3)), "does not run on 3x5x5"),

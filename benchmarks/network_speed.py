@@ -1,0 +1,81 @@
+"""Keyed against plain inference at 32x32, and the time to build a network's tables for a new key.
+
+Run as ``python -m benchmarks.network_speed``; prints tables and writes ``results/network_speed.json``. Both plain
+layouts stand in the table, because the library's default one is the slower: ratios are to channels-last.
+"""
+
+from statistics import median
+
+import torch
+
+from benchmarks.measure import RESULTS, interleave, print_table, write_report
+from networks import build, convert, list_models
+from operators import KeyedAvgPool2d, KeyedConv2d, KeyedMaxPool2d
+from scrambler import Key, keyed_permutation, new_nonces
+
+SIZE = (32, 32)
+
+
+def inference(name: str, batch: int, threads: int, rounds: int) -> dict[str, object]:
+    """Time one network at one batch size; every frame has its own nonce."""
+    torch.set_num_threads(threads)
+    default = build(name, seed=0).eval()
+    channels_last = build(name, seed=0).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    keyed = convert(channels_last, Key.generate(), SIZE)
+    frames = torch.rand(batch, 3, *SIZE)
+    rows = frames.contiguous(memory_format=torch.channels_last)
+    nonces = new_nonces(batch)
+    with torch.inference_mode():
+        seconds = interleave(
+            {
+                "plain": lambda: channels_last(rows),
+                "plain_nchw": lambda: default(frames),
+                "keyed": lambda: keyed(rows, nonce=nonces),
+            },
+            rounds,
+        )
+    ratios = [k / p for k, p in zip(seconds["keyed"], seconds["plain"], strict=True)]
+    return {
+        "network": name,
+        "batch": batch,
+        "threads": threads,
+        "plain channels-last ms": 1e3 * median(seconds["plain"]),
+        "plain default layout ms": 1e3 * median(seconds["plain_nchw"]),
+        "keyed ms": 1e3 * median(seconds["keyed"]),
+        "keyed / plain": median(ratios),
+    }
+
+
+def tables(name: str, rounds: int) -> dict[str, object]:
+    """Time the tables of all keyed layers for a key never seen before: permutations drawn and composed."""
+    plain = build(name, seed=0)
+    keyed = convert(plain, Key.generate(), SIZE)
+    layers = [(plain.get_submodule(row.layer), type(keyed.get_submodule(row.layer)), row) for row in keyed.plan]
+
+    def build_all() -> None:
+        key = Key.generate()
+        order = keyed_permutation(key, SIZE, nonce=new_nonces(1)[0])
+        for module, kind, row in layers:
+            assert issubclass(kind, KeyedConv2d | KeyedMaxPool2d | KeyedAvgPool2d)
+            assert row.output_size is not None
+            out = keyed_permutation(key, row.output_size, label=f"layer/{row.layer}")
+            kind(module, row.input_size, order, out)
+            order = out
+
+    seconds = interleave({"tables": build_all}, rounds)["tables"]
+    return {"network": name, "keyed layers": len(layers), "tables for a new key ms": 1e3 * median(seconds)}
+
+
+def main() -> None:
+    speed = [
+        inference(name, batch, threads, rounds=31 if batch == 1 else 11)
+        for name in list_models() for threads in (1, 2) for batch in (1, 64)
+    ]  # fmt: skip
+    print_table("Inference on 32x32 frames, a nonce each", speed)
+    built = [tables(name, rounds=31) for name in list_models()]
+    print_table("\nTables", built)
+    write_report(RESULTS / "network_speed.json", "Keyed against plain inference", speed, tables=built)
+
+
+if __name__ == "__main__":
+    main()
