@@ -50,7 +50,9 @@ for row in keyed.plan:
 # Eight frames, each shuffled under a nonce of its own: the answers are the plain ones.
 frames = torch.rand(8, 3, 48, 80)
 nonces = new_nonces(8)
-shuffled = torch.stack([keyed_permutation(key, (48, 80), nonce=n).shuffle(f) for f, n in zip(frames, nonces, strict=True)])
+shuffled = torch.stack(
+    [keyed_permutation(key, (48, 80), nonce=n).shuffle(f) for f, n in zip(frames, nonces, strict=True)]
+)
 with torch.no_grad():
     plain, with_key, without = model(frames), keyed(shuffled, nonce=nonces), model(shuffled)
 print(f"largest difference with the key: {(plain - with_key).abs().max():.1e}")

@@ -66,7 +66,8 @@ class AirBench94(nn.Module):
         """Return logits (B, num_classes) for RGB images (B, 3, 32, 32) in [0, 1]."""
         x = self.stem_act(self.whiten(self.normalize(x)))
         x = self.flatten(self.pool(self.groups(x)))
-        return self.scale(self.head(x))
+        logits: Tensor = self.scale(self.head(x))
+        return logits
 
 
 @torch.no_grad()

@@ -21,7 +21,6 @@ from networks.rules import RULES, ConversionError
 from operators import KeyedReorder
 from scrambler import Key, Multiplexer, Permutation, keyed_permutation
 
-
 # Pixel by pixel (or with statistics over all pixels, which no order changes): they commute with any permutation.
 _POINTWISE_MODULES: tuple[type[nn.Module], ...] = (
     Normalize, Scale, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d, nn.Identity,
@@ -33,7 +32,9 @@ _POINTWISE_FUNCTIONS: frozenset[Any] = frozenset({
     F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.hardswish, F.hardsigmoid, F.softplus, F.dropout,
     F.dropout2d, torch.relu, torch.sigmoid, torch.tanh, torch.abs, torch.exp, torch.clamp, operator.neg,
 })  # fmt: skip
-_POINTWISE_METHODS = frozenset({"relu", "relu_", "sigmoid", "tanh", "clamp", "abs", "exp", "float", "contiguous", "clone"})
+_POINTWISE_METHODS = frozenset(
+    {"relu", "relu_", "sigmoid", "tanh", "clamp", "abs", "exp", "float", "contiguous", "clone"}
+)
 _ELEMENTWISE: frozenset[Any] = frozenset({
     operator.add, operator.sub, operator.mul, operator.truediv, operator.iadd, operator.imul,
     torch.add, torch.sub, torch.mul, torch.div,
@@ -126,9 +127,12 @@ class Conversion:
         self.slot: fx.Node | None = None
 
     def run(self) -> KeyedNetwork:
+        """Convert every node and return the keyed network."""
         inputs = [node for node in self.graph.nodes if node.op == "placeholder"]
         if len(inputs) != 1:
-            raise ConversionError(f"the model takes {len(inputs)} inputs; only models with one image input can be converted")
+            raise ConversionError(
+                f"the model takes {len(inputs)} inputs; only models with one image input can be converted"
+            )
         with self.graph.inserting_after(inputs[0]):
             self.slot = self.graph.placeholder("input_slot")
         self.layouts[inputs[0]] = Spatial(self.size, None)
@@ -177,6 +181,7 @@ class Conversion:
         return ConversionError(f"operation {name!r} (node {node.name!r}) can't be converted: {reason}")
 
     def input(self, node: fx.Node) -> fx.Node:
+        """Return the node that a node's first argument is."""
         source = node.args[0]
         assert isinstance(source, fx.Node)
         return source
@@ -211,7 +216,7 @@ class Conversion:
         return self.layouts[self.input(node)]
 
     def _elementwise(self, node: fx.Node) -> Layout:
-        """Sums and products: the maps must lie in one order; a single pixel or a number fits any."""
+        """Bring the maps of a sum or product into one order; a single pixel or a number fits any."""
         for constant in (a for a in node.all_input_nodes if isinstance(self.layouts[a], Plain)):
             shape = constant.meta["tensor_meta"].shape
             if len(shape) >= 2 and (shape[-1] > 1 or shape[-2] > 1):
@@ -230,7 +235,9 @@ class Conversion:
             if layout.size != order.size:
                 raise self.refuse(node, f"it combines maps of {layout.size} and {order.size} pixels")
             name = f"rekey_{node.name}_{source.name}"
-            self.traced.add_submodule(name, KeyedReorder(nn.Identity(), layout.size, layout.permutation, order.permutation))
+            self.traced.add_submodule(
+                name, KeyedReorder(nn.Identity(), layout.size, layout.permutation, order.permutation)
+            )
             with self.graph.inserting_before(node):
                 moved = self.graph.call_module(name, (source, *self._slot_argument(layout)))
             self.layouts[moved] = order
@@ -257,4 +264,3 @@ def _is_pointwise_convolution(module: nn.Module) -> bool:
         and module.stride == (1, 1)
         and module.padding in ((0, 0), "valid", "same")
     )
-

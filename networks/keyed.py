@@ -71,12 +71,14 @@ class KeyedNetwork(nn.Module):
         self._graph = traced.graph
         self._link()
 
+    _run: Callable[[Tensor, Tensor], Tensor]
+
     def _link(self) -> None:
         """Compile the graph over this module's own layers, without registering them a second time."""
         object.__setattr__(self, "_run", fx.GraphModule(self, self._graph))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         # Moving to another device replaces buffers; the compiled graph must see the new ones.
         self._link()
         return self
@@ -111,8 +113,7 @@ class KeyedNetwork(nn.Module):
             h, w = self.input_size
             raise ShuffleCamError(f"this network was converted for (B, C, {h}, {w}) frames, got {tuple(frames.shape)}")
         slot = self._slots(len(frames), nonce, fixed_nonce, allow_many).to(frames.device)
-        result: Tensor = self._run(frames, slot)
-        return result
+        return self._run(frames, slot)
 
     def unshuffle(
         self, maps: Tensor, nonce: Nonces | None = None, *, fixed_nonce: bool = False, allow_many: bool = False

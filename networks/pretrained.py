@@ -81,11 +81,15 @@ def load_network(name: str | Path) -> Pretrained:
         model, classes = metadata["model"], tuple(json.loads(metadata["classes"]))
         height, width = json.loads(metadata["input_size"])
     except (KeyError, ValueError):
-        raise WeightsError(f"{path} does not say what it holds: its metadata needs model, classes and input_size") from None
+        raise WeightsError(
+            f"{path} does not say what it holds: its metadata needs model, classes and input_size"
+        ) from None
     model_entry(model)
     network = build(model, len(classes), seed=0)
     try:
-        network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+        network.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        )
     except RuntimeError:
         raise WeightsError(f"{path} does not fit the architecture {model} it names") from None
     return Pretrained(str(name), network.eval(), classes, (int(height), int(width)))

@@ -82,7 +82,7 @@ def _mean(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> La
     """Mean over height and width: global average pooling."""
     dims = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
     keepdim = node.kwargs.get("keepdim", node.args[2] if len(node.args) > 2 else False)
-    if not isinstance(dims, (tuple, list)) or {int(d) % 4 for d in dims} != {2, 3}:  # type: ignore[arg-type]  # fx types arguments loosely
+    if not isinstance(dims, (tuple, list)) or {int(d) % 4 for d in dims} != {2, 3}:
         raise conversion.refuse(node, "only the mean over both height and width is known")
     return Spatial((1, 1), conversion.spatial_input(node).permutation) if keepdim else Plain()
 

@@ -83,7 +83,9 @@ class TrainConfig:
         try:
             _ = self.torch_device
         except RuntimeError:
-            raise TrainingError(f"device must be auto, cpu, cuda or another torch device, got {self.device!r}") from None
+            raise TrainingError(
+                f"device must be auto, cpu, cuda or another torch device, got {self.device!r}"
+            ) from None
 
     @property
     def torch_device(self) -> torch.device:
@@ -161,7 +163,8 @@ def train(
         if on_epoch is not None:
             on_epoch(log)
     save_network(folder / "weights.safetensors", run.model, config.model, train_set.classes)
-    return run.model.eval()
+    trained: nn.Module = run.model.eval()
+    return trained
 
 
 class _Run:
@@ -176,19 +179,22 @@ class _Run:
         model = build(config.model, num_classes, seed=config.seed)
         assert isinstance(model, AirBench94)
         whiten_from_images(model, self.images[:5000].cpu())
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.average = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         rate, decay = config.learning_rate / _KILOSTEP, config.weight_decay * config.batch_size / _KILOSTEP
         trained = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
         groups = [
-            {"params": [p for n, p in trained if n == "whiten.bias"], "rate": rate},
-            {"params": [p for n, p in trained if n.endswith("bias") and n != "whiten.bias"], "rate": 64 * rate},
-            {"params": [p for n, p in trained if not n.endswith("bias")], "rate": rate},
+            ([p for n, p in trained if n == "whiten.bias"], rate),
+            ([p for n, p in trained if n.endswith("bias") and n != "whiten.bias"], 64 * rate),
+            ([p for n, p in trained if not n.endswith("bias")], rate),
         ]
-        for group in groups:
+        self.optimizer = torch.optim.SGD(
             # SGD multiplies its weight decay by the rate; dividing here keeps the two apart.
-            group.update(lr=group["rate"], weight_decay=decay / group["rate"])
-        self.optimizer = torch.optim.SGD(groups, lr=rate, momentum=_MOMENTUM, nesterov=True)
+            [{"params": ps, "rate": own, "lr": own, "weight_decay": decay / own} for ps, own in groups],
+            lr=rate,
+            momentum=_MOMENTUM,
+            nesterov=True,
+        )
         self.steps_per_epoch = len(self.labels) // config.batch_size
         if self.steps_per_epoch == 0:
             raise TrainingError(f"{len(self.labels)} training images do not fill one batch of {config.batch_size}")
@@ -219,9 +225,7 @@ class _Run:
         bf16 = self.config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             logits = self.model(batch.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(
-            logits.float(), labels, reduction="sum", label_smoothing=self.config.label_smoothing
-        )
+        loss = F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
         self.optimizer.step()
@@ -273,4 +277,3 @@ def _triangle(step: int, total: int, start: float = 0.2, peak: float = 0.23, end
     """Learning-rate factor: from ``start`` up to 1 at ``peak`` of the run, then down to ``end``."""
     at = step / total
     return start + (1 - start) * at / peak if at < peak else 1 + (end - 1) * (at - peak) / (1 - peak)
-

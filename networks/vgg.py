@@ -49,4 +49,5 @@ class VGG16BN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, num_classes) for RGB images (B, 3, H, W) in [0, 1]."""
-        return self.classifier(self.flatten(self.pool(self.features(self.normalize(x)))))
+        logits: Tensor = self.classifier(self.flatten(self.pool(self.features(self.normalize(x)))))
+        return logits

@@ -20,8 +20,6 @@ from operators.pooling_modules import (
 )
 from operators.raw import keyed_raw_to_rgb
 from operators.reorder import (
-    KeyedFlatten,
-    KeyedReorder,
     flatten_natural,
     gather_linear_columns,
     keyed_flatten_linear,
@@ -29,6 +27,7 @@ from operators.reorder import (
     shuffle_pixels,
     unshuffle_pixels,
 )
+from operators.reorder_modules import KeyedFlatten, KeyedReorder
 from operators.resample import area_resize_table, keyed_area_resize
 from operators.tables import GatherTable, PixelOrder, deformable_offsets, gather_index, stack_slots
 

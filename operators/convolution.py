@@ -77,8 +77,7 @@ def keyed_conv2d(
     weight : Tensor, shape (D, C / groups, kh, kw)
     bias : Tensor, shape (D,), optional
     stride, padding, dilation, groups, padding_mode
-        As ``nn.Conv2d`` takes them. Left at their defaults when a ``table`` is given, which holds them; ``groups``
-        applies always.
+        As ``nn.Conv2d`` takes them. A ``table`` holds all but ``groups``: leave them out beside it, or repeat them.
     table : GatherTable, optional
         Made beforehand; instead of the permutations.
     permutation_in, permutation_out : permutation, optional
@@ -121,14 +120,15 @@ def keyed_conv2d(
         _check_table(table, size, kernel)
         if permutation_in is not None or permutation_out is not None:
             raise OperatorError("give either a table or permutations to keyed_conv2d, not both")
-        if (stride, padding, dilation, padding_mode) != (1, 0, 1, "zeros"):
-            raise OperatorError("stride, padding, dilation and padding_mode are the table's; leave them out beside it")
+        repeated = (stride, padding, dilation, padding_mode) != (1, 0, 1, "zeros")
+        if repeated and Window.of(size, kernel, stride, padding, dilation, padding_mode=padding_mode) != table.window:
+            raise OperatorError("stride, padding, dilation or padding_mode differ from the table's; leave them out")
     own = None if slot is None else check_slot(slot, input)
     chosen = choose_engine(engine, table.window, input.shape[1])
+    given = _on(table.slot, input) if own is None else own
     if chosen == "gather":
-        given = _on(table.slot, input) if own is None else own
         return by_rows(input, weight, bias, groups, table.window, given, _on(table.source, input))
-    index = table.index.to(input.device) if own is None else compose(own, table.reads.to(input.device))
+    index = compose(given, table.places.to(input.device), outside=size[0] * size[1])
     if chosen == "pointwise":
         return by_points(input, weight, bias, groups, index, table.output_size)
     return by_columns(input, weight, bias, groups, index, table.output_size)
@@ -209,14 +209,13 @@ def by_columns(
     ----------
     frames : Tensor, shape (B, C, H, W)
     index : Tensor of integers, shape (M, K) or (B, M, K)
-        Input slot of every tap of every output slot, -1 for padding.
+        Input slot of every tap of every output slot; N = H * W, one past the last, for padding.
     """
-    rows = to_rows(frames)
-    B, N, C = rows.shape
+    # What padding reads: one more row, of zeros.
+    rows = F.pad(to_rows(frames), (0, 0, 0, 1))
+    B, _, C = rows.shape
     M, K = index.shape[-2:]
-    # Padding reads one more row, of zeros.
-    rows = F.pad(rows, (0, 0, 0, 1))
-    index = torch.where(index < 0, N, index).flatten(-2)
+    index = index.flatten(-2)
     at_once = max(1, _COLUMN_ELEMENTS // (M * K * C))
     parts = [
         _matmul_columns(

@@ -35,7 +35,7 @@ class KeyedConv2d(KeyedModule):
     bias: Tensor | None
     slot: Tensor | None
     source: Tensor | None
-    reads: Tensor | None
+    places: Tensor | None
     index: Tensor | None
 
     def __init__(
@@ -57,12 +57,12 @@ class KeyedConv2d(KeyedModule):
         around = self.engine == "gather"
         self.register_table("slot", table.slot if around else None)
         self.register_table("source", table.source if around else None)
-        self.register_table("reads", None if around else table.reads)
-        # Equal orders on both sides of a 1x1 kernel: nothing moves.
-        still = window.is_pointwise and torch.equal(
-            table.index[:, 0], torch.arange(len(table.index), dtype=torch.int32)
-        )
-        self.register_table("index", None if around or (still and self.engine == "pointwise") else table.index)
+        self.register_table("places", None if around else table.places)
+        H, W = window.input_size
+        index = None if around else compose(table.slot, table.places, outside=H * W)
+        if self.engine == "pointwise" and index is not None and torch.equal(index[:, 0], torch.arange(H * W).int()):
+            index = None  # Equal orders on both sides of a 1x1 kernel: nothing moves.
+        self.register_table("index", index)
 
     def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
         """Convolve frames (B, C, H, W); ``slot``, (N,) or (B, N), replaces the input's order for this call."""
@@ -70,7 +70,9 @@ class KeyedConv2d(KeyedModule):
         if self.engine == "gather":
             given = self.slot if own is None else own
             return by_rows(x, self.weight, self.bias, self.groups, self.window, given, self.source)
-        index = self.index if own is None or self.reads is None else compose(own, self.reads)
+        index = self.index
+        if own is not None and self.places is not None:
+            index = compose(own, self.places, outside=own.shape[-1])
         if self.engine == "pointwise":
             return by_points(x, self.weight, self.bias, self.groups, index, self.output_size)
         assert index is not None

@@ -47,12 +47,13 @@ def choose_engine(engine: str, frames: Tensor) -> str:
 def pool_by_table(
     frames: Tensor, index: Tensor, divisor: Tensor | None, slot: Tensor | None, output_size: tuple[int, int]
 ) -> Tensor:
-    """Pool through a table; ``index`` (M, K) is in slots, or with a caller's ``slot`` in natural positions."""
+    """Pool through a table (M, K), N for padding: in slots, or with a caller's ``slot`` in natural positions."""
     if slot is not None:
+        N = slot.shape[-1]
         # Kernels do not check bounds.
-        if slot.numel() and not 0 <= int(slot.min()) <= int(slot.max()) < slot.shape[-1]:
-            raise OperatorError(f"slot must hold numbers from 0 to {slot.shape[-1] - 1}")
-        index = compose(slot, index)
+        if slot.numel() and not 0 <= int(slot.min()) <= int(slot.max()) < N:
+            raise OperatorError(f"slot must hold numbers from 0 to {N - 1}")
+        index = compose(slot, index, outside=N)
     return from_rows(pool_rows(to_rows(frames), index, divisor), output_size)
 
 
@@ -81,8 +82,10 @@ def _pool(
     if pooling.is_global:
         return pooling.library(frames)
     if choose_engine(engine, frames) == "table":
-        reads, divisor = pooling.ordered(source)
-        return pool_by_table(frames, compose(given if own is None else None, reads), divisor, own, (Ho, Wo))
+        places, divisor = pooling.ordered(source)
+        if own is None:
+            return pool_by_table(frames, compose(given, places, outside=H * W), divisor, None, (Ho, Wo))
+        return pool_by_table(frames, places, divisor, own, (Ho, Wo))
     here = None if given is None else given.to(frames.device)
     target = None if source is None else source.to(frames.device)
     return pool_by_gather(frames, pooling.library, here if own is None else own, target)

@@ -14,11 +14,11 @@ _PARALLEL_VALUES = 100_000
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _max_of_taps(pixels: NDArray[Any], taps: NDArray[Any], best: NDArray[Any]) -> None:
-    """Set best[c] to the largest pixels[tap, c]; -1 is skipped, NaN wins, no tap at all gives -inf."""
+    """Set best[c] to the largest pixels[tap, c]; N, padding, is skipped; NaN wins; no tap gives -inf."""
     empty = True
     for k in range(taps.size):
         tap = taps[k]
-        if tap < 0:
+        if tap == pixels.shape[0]:
             continue
         if empty:
             empty = False
@@ -35,12 +35,12 @@ def _max_of_taps(pixels: NDArray[Any], taps: NDArray[Any], best: NDArray[Any]) -
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _mean_of_taps(pixels: NDArray[Any], taps: NDArray[Any], divisor: float, mean: NDArray[Any]) -> None:
-    """Set mean[c] to the sum of pixels[tap, c] over ``divisor``; -1 is skipped."""
+    """Set mean[c] to the sum of pixels[tap, c] over ``divisor``; tap N, padding, is skipped."""
     for c in range(mean.size):
         mean[c] = 0
     for k in range(taps.size):
         tap = taps[k]
-        if tap >= 0:
+        if tap < pixels.shape[0]:
             for c in range(mean.size):
                 mean[c] += pixels[tap, c]
     for c in range(mean.size):
@@ -90,7 +90,7 @@ def pool_rows(rows: Tensor, index: Tensor, divisor: Tensor | None) -> Tensor:
     ----------
     rows : Tensor of float32 or float64 on the CPU, shape (B, N, C)
     index : Tensor of integers, shape (M, K) or (B, M, K)
-        Already known to lie in -1..N-1; -1 is skipped.
+        Already known to lie in 0..N; N is padding and skipped.
     divisor : Tensor, shape (M,), or None
         What the sum of each window is divided by; None pools the maximum.
 

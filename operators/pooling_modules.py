@@ -15,7 +15,7 @@ class _KeyedPool2d(KeyedModule):
 
     slot: Tensor | None
     source: Tensor | None
-    reads: Tensor
+    places: Tensor
     index: Tensor
     divisor: Tensor | None
 
@@ -28,9 +28,9 @@ class _KeyedPool2d(KeyedModule):
         self.engine = engine
         self.register_table("slot", slot_table(permutation_in, H * W))
         self.register_table("source", source_table(permutation_out, Ho * Wo))
-        reads, divisor = pooling.ordered(self.source)
-        self.register_table("reads", reads)
-        self.register_table("index", compose(self.slot, reads))
+        places, divisor = pooling.ordered(self.source)
+        self.register_table("places", places)
+        self.register_table("index", compose(self.slot, places, outside=H * W))
         self.register_table("divisor", divisor)
 
     def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
@@ -39,7 +39,7 @@ class _KeyedPool2d(KeyedModule):
         if self.pooling.is_global:
             return self.pooling.library(x)
         if choose_engine(self.engine, x) == "table":
-            index = self.index if own is None else self.reads
+            index = self.index if own is None else self.places
             return pool_by_table(x, index, self.divisor, own, self.output_size)
         return pool_by_gather(x, self.pooling.library, self.slot if own is None else own, self.source)
 

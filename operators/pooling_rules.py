@@ -13,6 +13,7 @@ from torch import Tensor
 
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Window, natural_index, pair
+from operators.tables import past_the_end
 
 TargetSize = int | tuple[int | None, int | None] | None
 
@@ -46,10 +47,10 @@ class Pooling:
         return self.output_size == (1, 1) and np.array_equal(np.sort(self.natural[0]), pixels)
 
     def ordered(self, source: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return taps (M, K) and divisors (M,) in the order of the outputs' slots."""
+        """Return natural taps (M, K), N for padding, and divisors (M,) in the order of the outputs' slots."""
         order = np.arange(len(self.natural)) if source is None else source.numpy()
-        divisor = None if self.divisor is None else torch.from_numpy(self.divisor[order])
-        return torch.from_numpy(self.natural[order]), divisor
+        places = past_the_end(torch.from_numpy(self.natural[order]), self.input_size[0] * self.input_size[1])
+        return places, None if self.divisor is None else torch.from_numpy(self.divisor[order])
 
 
 def max_pooling(

@@ -1,11 +1,9 @@
 """Moving pixels: from one order to another, and from shuffled maps into plain linear layers."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from operators.errors import OperatorError
-from operators.geometry import IntOrPair, pair
-from operators.modules import KeyedModule
 from operators.rows import check_slot, from_rows, permute_rows, to_rows
 from operators.tables import PixelOrder, slot_table, source_table
 
@@ -30,7 +28,7 @@ def shuffle_pixels(frames: Tensor, permutation: PixelOrder) -> Tensor:
     OperatorError
         When the permutation's length is not H * W.
     """
-    return _reorder(frames, source_table(permutation, _pixels(frames), "permutation"))
+    return reorder(frames, source_table(permutation, _pixels(frames), "permutation"))
 
 
 def unshuffle_pixels(frames: Tensor, permutation: PixelOrder | None = None, *, slot: Tensor | None = None) -> Tensor:
@@ -54,7 +52,7 @@ def unshuffle_pixels(frames: Tensor, permutation: PixelOrder | None = None, *, s
     OperatorError
         When the table does not fit the frames.
     """
-    return _reorder(frames, _slots(frames, permutation, slot))
+    return reorder(frames, _slots(frames, permutation, slot))
 
 
 def rekey_pixels(
@@ -93,7 +91,7 @@ def rekey_pixels(
     """
     own = _slots(frames, permutation_in, slot)
     target = source_table(permutation_out, _pixels(frames))
-    return _reorder(frames, _chain(own, None if target is None else target.to(frames.device)))
+    return reorder(frames, chain(own, None if target is None else target.to(frames.device)))
 
 
 def flatten_natural(frames: Tensor, permutation: PixelOrder | None = None, *, slot: Tensor | None = None) -> Tensor:
@@ -193,95 +191,13 @@ def _slots(frames: Tensor, permutation: PixelOrder | None, slot: Tensor | None) 
     return None if table is None else table.to(frames.device)
 
 
-def _chain(slot: Tensor | None, source: Tensor | None) -> Tensor | None:
+def chain(slot: Tensor | None, source: Tensor | None) -> Tensor | None:
     """Return ``slot[..., source]`` where None stands for natural order."""
     if slot is None or source is None:
         return source if slot is None else slot
     return slot[..., source]
 
 
-def _reorder(frames: Tensor, index: Tensor | None) -> Tensor:
+def reorder(frames: Tensor, index: Tensor | None) -> Tensor:
     """Return frames with pixel j taken from pixel ``index[j]`` or ``index[b, j]``."""
     return from_rows(permute_rows(to_rows(frames), index), (frames.shape[-2], frames.shape[-1]))
-
-
-class KeyedReorder(KeyedModule):
-    """The identity between two pixel orders: moves maps from the one to the other.
-
-    Parameters
-    ----------
-    plain : nn.Module
-        What it stands for in the plain network, such as ``nn.Identity()``; it is not run.
-    input_size : (int, int)
-        Frame height and width, in pixels.
-    permutation_in, permutation_out : permutation, optional
-        Pixel orders of input and output; None for natural order.
-
-    Raises
-    ------
-    OperatorError
-        When a permutation's length is not the number of pixels.
-    """
-
-    source: Tensor | None
-    index: Tensor | None
-
-    def __init__(
-        self,
-        plain: nn.Identity,
-        input_size: IntOrPair,
-        permutation_in: PixelOrder | None = None,
-        permutation_out: PixelOrder | None = None,
-    ) -> None:
-        H, W = pair(input_size, "input_size", 1)
-        super().__init__((H, W), (H, W))
-        self.register_table("source", source_table(permutation_out, H * W))
-        self.register_table("index", _chain(slot_table(permutation_in, H * W), self.source))
-
-    def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
-        """Reorder frames (B, C, H, W); ``slot``, (N,) or (B, N), replaces the input's order for this call."""
-        own = self.accept(x, slot)
-        return _reorder(x, self.index if own is None else _chain(own, self.source))
-
-
-class KeyedFlatten(KeyedModule):
-    """``nn.Flatten`` of shuffled maps into features in natural order, as a linear layer expects them.
-
-    Parameters
-    ----------
-    plain : nn.Flatten
-        With its default dimensions.
-    input_size : (int, int)
-        Map height and width, in pixels.
-    permutation_in : permutation, optional
-        Pixel order of the maps; None for natural order.
-    permutation_out : None
-        Features have no pixel order; here for the sake of one signature for all keyed modules.
-
-    Raises
-    ------
-    OperatorError
-        When ``plain`` flattens other dimensions, the permutation has the wrong length, or ``permutation_out`` is given.
-    """
-
-    slot: Tensor | None
-
-    def __init__(
-        self,
-        plain: nn.Flatten,
-        input_size: IntOrPair,
-        permutation_in: PixelOrder | None = None,
-        permutation_out: None = None,
-    ) -> None:
-        if (plain.start_dim, plain.end_dim) not in ((1, -1), (1, 3)):
-            raise OperatorError("only a Flatten of dimensions 1 to the last has a keyed twin")
-        if permutation_out is not None:
-            raise OperatorError("flattened features have no pixel order; leave permutation_out out")
-        H, W = pair(input_size, "input_size", 1)
-        super().__init__((H, W), (1, 1))
-        self.register_table("slot", slot_table(permutation_in, H * W))
-
-    def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
-        """Flatten maps (B, C, H, W) to (B, C * H * W); ``slot``, (N,) or (B, N), replaces the order for this call."""
-        own = self.accept(x, slot)
-        return _reorder(x, self.slot if own is None else own).flatten(1)

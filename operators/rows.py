@@ -116,4 +116,5 @@ def check_slot(slot: Tensor, frames: Tensor) -> Tensor:
         raise OperatorError(f"slot must have the shape ({N},) or ({B}, {N}) for these frames; got {tuple(slot.shape)}")
     if slot.dtype not in (torch.int32, torch.int64):
         slot = slot.long()
-    return slot.to(frames.device)
+    # One table for one frame is one table for all.
+    return (slot[0] if tuple(slot.shape) == (1, N) else slot).to(frames.device)

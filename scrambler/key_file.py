@@ -70,7 +70,7 @@ def read_key_file(path: str | os.PathLike[str], allow_loose_permissions: bool = 
         raise KeyFileError(f"the key file {path} does not exist: make one with `shufflecam keygen {path}`.") from None
     except OSError as error:
         raise KeyFileError(f"the key file {path} cannot be opened: {error.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(f"{path} is not a regular file: give the file that `shufflecam keygen` wrote.")
@@ -79,7 +79,9 @@ def read_key_file(path: str | os.PathLike[str], allow_loose_permissions: bool = 
             raise KeyFileError(
                 f"other users can read the key file {path}: run `chmod 600 {path}`, or allow loose permissions."
             )
-        content = file.read(_LARGEST_FILE_BYTES + 1)
+        content = os.read(descriptor, _LARGEST_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if not content:
         raise KeyFileError(f"the key file {path} is empty: restore it from a copy, or delete it and make a new key.")
     if len(content) > _LARGEST_FILE_BYTES:

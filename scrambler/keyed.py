@@ -1,9 +1,10 @@
 """`keyed_permutation`: the whole-frame permutation that a key and a nonce decide."""
 
 from scrambler.errors import NonceError
+from scrambler.frame_size import count_and_shape
 from scrambler.key import Key, require_key
 from scrambler.legacy import LegacyKey
-from scrambler.permutation import Permutation, count_and_shape
+from scrambler.permutation import Permutation
 from scrambler.uniform import ROUTE_FROM, uniform_permutation, uniform_route
 
 READOUT = "readout"

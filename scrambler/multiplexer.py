@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from scrambler.cells import UNITS, cells_of, move_cells
 from scrambler.errors import FrameError, NonceError, PatternError
+from scrambler.frame_size import count_and_shape
 from scrambler.key import Key, part_seed, require_key
 from scrambler.keyed import READOUT, keyed_permutation, permutation_seed
 from scrambler.nonce import FixedNonceGuard, check_nonce, new_nonce, nonces_for
 from scrambler.patterns import parse_pattern
-from scrambler.permutation import Permutation, count_and_shape
+from scrambler.permutation import Permutation
 
 BAYER = (2, 2)
 

@@ -1,16 +1,16 @@
 """`Permutation`: which photosite is read into which slot, and its application to frames, batches and tensors."""
 
 import sys
+from math import prod
 from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scrambler.errors import FrameError, PermutationError, SecretPickleError
+from scrambler.frame_size import MOST_ITEMS, check_shape, count_and_shape
 from scrambler.kernels import gather, invert, scatter
 from scrambler.route import Route
-
-MOST_ITEMS = 2**32 - 1
 
 
 class Permutation:
@@ -219,7 +219,7 @@ class Permutation:
             )
         if not x.size:
             return out
-        rows_shape = (int(np.prod(x.shape[:start])), self.size, int(np.prod(x.shape[end:])))
+        rows_shape = (prod(x.shape[:start]), self.size, prod(x.shape[end:]))
         if x.dtype.itemsize in (1, 2, 4, 8) and not x.dtype.hasobject:
             bits = np.dtype(f"u{x.dtype.itemsize}")
             rows = np.ascontiguousarray(x).view(bits).reshape(rows_shape)
@@ -276,41 +276,3 @@ def _select(x: Any, table: NDArray[Any], start: int, end: int) -> Any:
     ]  # a tensor exists, so torch is loaded; importing it here would cost every other caller seconds
     index = torch.from_numpy(table.astype(np.int64)).to(x.device)
     return x.flatten(start, end - 1).index_select(start, index).reshape(x.shape)
-
-
-def check_shape(shape: Any) -> tuple[int, int]:
-    """Return a frame size as a pair of ints.
-
-    Raises
-    ------
-    PermutationError
-        If it is not a pair of integers, 0 or more each.
-    """
-    try:
-        height, width = (int(side) for side in shape if isinstance(side, (int, np.integer)) and side >= 0)
-    except (TypeError, ValueError):
-        raise PermutationError(f"a frame size is a pair of integers (H, W), got {shape!r}.") from None
-    return height, width
-
-
-def count_and_shape(size: int | tuple[int, int]) -> tuple[int, tuple[int, int] | None]:
-    """Return the number of photosites and the (H, W) shape, or None, of a size given as N or as (H, W).
-
-    Raises
-    ------
-    PermutationError
-        If it is neither, or larger than 2**32 - 1.
-
-    Examples
-    --------
-    >>> count_and_shape(6), count_and_shape((2, 3))
-    ((6, None), (6, (2, 3)))
-    """
-    if isinstance(size, (int, np.integer)):
-        count, shape = int(size), None
-    else:
-        shape = check_shape(size)
-        count = shape[0] * shape[1]
-    if not 0 <= count <= MOST_ITEMS:
-        raise PermutationError(f"size must be from 0 to {MOST_ITEMS} photosites, got {count}.")
-    return count, shape

@@ -104,5 +104,8 @@ def _finish(rgb: NDArray[Any], matrix: NDArray[Any], encode: bool, out: NDArray[
     if encode:
         flat = out.reshape(out.size)
         for i in range(flat.size):
-            v = np.float64(flat[i])
-            flat[i] = 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
+            v = flat[i]
+            if v <= np.float32(0.0031308):
+                flat[i] = np.float32(12.92) * v
+            else:
+                flat[i] = np.float32(1.055) * v ** np.float32(1 / 2.4) - np.float32(0.055)

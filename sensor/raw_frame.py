@@ -38,7 +38,7 @@ class RawFrame:
     white_level : int
         Code of a saturated photosite.
     white_balance : ndarray of float64, shape (3,)
-        Gains of red, green and blue; the smallest is 1.
+        Gains of red, green and blue, above 0; with 1 as the smallest, saturated colours all clip to white.
     color_matrix : ndarray of float64, shape (3, 3)
         White-balanced camera colours to linear sRGB.
     exposure_s, gain_dn_per_e, read_noise_e : float or None
@@ -72,6 +72,11 @@ class RawFrame:
         mosaic = np.asarray(self.mosaic)
         if mosaic.ndim != 2 or mosaic.dtype != np.uint16 or mosaic.size == 0:
             raise RawFrameError(f"a mosaic is uint16 of shape (H, W), got {mosaic.dtype} of shape {mosaic.shape}")
+        for name in ("bit_depth", "white_level"):
+            self._number(name, int)
+        for name in ("exposure_s", "gain_dn_per_e", "read_noise_e"):
+            if getattr(self, name) is not None:
+                self._number(name, float)
         if not 8 <= self.bit_depth <= 16:
             raise RawFrameError(f"bit_depth must be 8 to 16, got {self.bit_depth}")
         black = np.asarray(self.black_level, np.float64)
@@ -84,10 +89,6 @@ class RawFrame:
         if gains.min() <= 0:
             raise RawFrameError("white_balance gains must be above 0")
         self._frozen("color_matrix", self.color_matrix, (3, 3))
-        for name in ("exposure_s", "gain_dn_per_e", "read_noise_e"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise RawFrameError(f"{name} must be a number that is not negative, got {value!r}")
         readout = (self.key_id, self.nonce, self.pattern, self.unit)
         if any(part is None for part in readout) and any(part is not None for part in readout):
             raise RawFrameError("key_id, nonce, pattern and unit of a shuffled frame belong together")
@@ -99,6 +100,14 @@ class RawFrame:
             mosaic = np.array(mosaic, order="C")
             mosaic.flags.writeable = False
         object.__setattr__(self, "mosaic", mosaic)
+
+    def _number(self, name: str, kind: type[int] | type[float]) -> None:
+        """Store an attribute as a plain number of its kind; NumPy's numbers are welcome."""
+        value = getattr(self, name)
+        kinds = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < math.inf:
+            raise RawFrameError(f"{name} must be a number of type {kind.__name__}, not negative, got {value!r}")
+        object.__setattr__(self, name, kind(value))
 
     def _frozen(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Store a read-only float64 copy of an attribute, of the shape it must have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,26 +52,16 @@ def save_dng(frame: RawFrame, path: str | Path) -> None:
             f" LibRaw opens {MIN_SIDE_PX} x {MIN_SIDE_PX} and larger"
         )
     header, pixels = dng_bytes(frame.mosaic, _tags(frame), _exif(frame))
-    temporary = None
+    temporary = where.with_name(f".{where.name}.{secrets.token_hex(4)}.part")
     try:
-        with tempfile.NamedTemporaryFile(dir=where.parent, prefix=f".{where.name}.", delete=False) as file:
-            temporary = file.name
+        with temporary.open("xb") as file:
             file.write(header)
             file.write(pixels.data)
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, where)
     except OSError as error:
         raise RawFileError(f"{path}: cannot write the file ({error.strerror})") from None
     finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def _umask() -> int:
-    """Return the process's file mode mask: temporary files are made private, outputs should not be."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        temporary.unlink(missing_ok=True)
 
 
 def _tags(frame: RawFrame) -> Tags:

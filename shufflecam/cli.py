@@ -1,7 +1,7 @@
 """The command ``shufflecam``: one verb each in ``shufflecam.commands``, errors as one line on standard error."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -18,16 +18,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo, "keygen": keygen.keygen, "capture": capture.capture, "label": label.label,
     "reveal": reveal.reveal, "show": show.show, "sensors": lists.sensors, "models": lists.models,
     "evaluate": evaluate.evaluate, "train": train.train,
-}.items():  # fmt: skip
-    app.command(name)(command)
+}  # fmt: skip
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
     if version:
         typer.echo(f"shufflecam {__version__}")
         raise typer.Exit

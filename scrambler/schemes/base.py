@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler.errors import FrameError, WrongKeyError
+from scrambler.errors import FrameError, NonceError, WrongKeyError
 
 _CHANNELS = (1, 3, 4)
 
@@ -160,3 +160,28 @@ def check_protected(protected: Any, scheme_name: str, key_id: str | None) -> Non
         raise WrongKeyError(
             f"these images were protected with key {protected.key_id}, and the key given is {key_id}: load that one."
         )
+
+
+def check_plain_shape(protected: Any, shape: tuple[int, ...] | None) -> None:
+    """Check the plain shape of a scheme that keeps it.
+
+    Raises
+    ------
+    FrameError
+        If it differs from the values' shape.
+    """
+    if shape is not None and tuple(shape) != np.shape(protected):
+        raise FrameError(f"shape {tuple(shape)} differs from that of the protected images, {np.shape(protected)}.")
+
+
+def given_nonces(protected: Any) -> tuple[bytes, ...]:
+    """Return the nonces that protected images carry.
+
+    Raises
+    ------
+    NonceError
+        If they carry none.
+    """
+    if isinstance(protected, Protected):
+        return protected.nonces
+    raise NonceError("revealing bare values needs nonce=, the nonces of the protected images.")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler.errors import FrameError, NonceError, SchemeError
+from scrambler.errors import NonceError, SchemeError
 from scrambler.key import Key, require_key
 from scrambler.keyed import keyed_permutation
 from scrambler.legacy import LegacyKey
@@ -18,7 +18,7 @@ from scrambler.multiplexer import BAYER, Multiplexer, check_period, check_unit
 from scrambler.nonce import FixedNonceGuard, new_nonce
 from scrambler.patterns import parse_pattern
 from scrambler.permutation import Permutation
-from scrambler.schemes.base import Card, Protected, check_protected, read_batch
+from scrambler.schemes.base import Card, Protected, check_plain_shape, check_protected, given_nonces, read_batch
 from scrambler.schemes.registry import register_scheme
 
 _COMMON_PARAMETERS = {
@@ -123,31 +123,6 @@ class _Shuffle:
             nonce = given_nonces(protected)
         plain: NDArray[Any] = multiplexer.unshuffle_batch(batch, nonce, unit=self.unit, period=self.period)
         return plain[0] if single else plain
-
-
-def check_plain_shape(protected: Any, shape: tuple[int, ...] | None) -> None:
-    """Check the plain shape of a scheme that keeps it.
-
-    Raises
-    ------
-    FrameError
-        If it differs from the values' shape.
-    """
-    if shape is not None and tuple(shape) != np.shape(protected):
-        raise FrameError(f"shape {tuple(shape)} differs from that of the protected images, {np.shape(protected)}.")
-
-
-def given_nonces(protected: Any) -> tuple[bytes, ...]:
-    """Return the nonces that protected images carry.
-
-    Raises
-    ------
-    NonceError
-        If they carry none.
-    """
-    if isinstance(protected, Protected):
-        return protected.nonces
-    raise NonceError("revealing bare values needs nonce=, the nonces of the protected images.")
 
 
 @dataclass(frozen=True, kw_only=True)

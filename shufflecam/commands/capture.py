@@ -14,7 +14,9 @@ def capture(
     key: KeyFile,
     out: OutFolder,
     sensor: Sensor = "imx477",
-    exposure: Annotated[float, typer.Option("--exposure", help="Seconds; at 0.01 the picture's white just saturates.")] = 0.01,
+    exposure: Annotated[
+        float, typer.Option("--exposure", help="Seconds; at 0.01 the picture's white just saturates.")
+    ] = 0.01,
     pattern: Annotated[str, typer.Option("--pattern", help="frame, rows, columns, rows+columns or tiles:T.")] = "frame",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     seed: Seed = None,

@@ -9,17 +9,20 @@ import typer
 from shufflecam.commands.options import Model, Seed, Sensor, camera_seed
 
 if TYPE_CHECKING:
-    from scrambler import Key
     from sensor import RawFrame
     from shufflecam.chain import Labeller
 
 
 def demo(
-    picture: Annotated[Path | None, typer.Argument(help="A picture; default: a cat that comes with scikit-image.")] = None,
+    picture: Annotated[
+        Path | None, typer.Argument(help="A picture; default: a cat that comes with scikit-image.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the DNG and the figure.")] = Path("shufflecam-demo"),
     sensor: Sensor = "imx477",
     model: Model = "cifar10-airbench94",
-    wrong_keys: Annotated[int, typer.Option("--wrong-keys", help="Also count the labels that so many wrong keys give.", min=0)] = 0,
+    wrong_keys: Annotated[
+        int, typer.Option("--wrong-keys", help="Also count the labels that so many wrong keys give.", min=0)
+    ] = 0,
     seed: Seed = None,
 ) -> None:
     """Capture a picture with a shuffling sensor, label it with and without the key, and draw what each party sees.
@@ -65,7 +68,9 @@ def demo(
         [(name, order, answer.name, f"{answer.probability:.3f}") for name, (order, answer) in answers.items()],
     )
     height, width = frame.mosaic.shape
-    stdout.print(f"\n{source.name}: {height} x {width} photosites of {frame.sensor}, key {key.id}\nwrote {dng} and {figure}")
+    stdout.print(
+        f"\n{source.name}: {height} x {width} photosites of {frame.sensor}, key {key.id}\nwrote {dng} and {figure}"
+    )
     if wrong_keys:
         _count_wrong_keys(labeller, frame, wrong_keys, answers["plain"][1].name)
 

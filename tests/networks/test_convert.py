@@ -103,7 +103,12 @@ def test_keyed_equals_plain_with_a_nonce_per_frame(make: Callable[[], nn.Module]
 
 def test_integers_pass_bit_for_bit() -> None:
     model = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, stride=2), nn.Flatten(), nn.Linear(20, 3)
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 5, 3, stride=2),
+        nn.Flatten(),
+        nn.Linear(20, 3),
     )
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -155,7 +160,9 @@ def test_other_readout_patterns_are_read_too(pattern: str) -> None:
     multiplexer = Multiplexer(KEY, pattern=pattern, unit="pixel")
     keyed = convert(model, KEY, (9, 14), pattern=pattern)
     frames = torch.rand(2, 3, 9, 14, dtype=torch.float64)
-    seen = torch.stack([multiplexer.permutation((9, 14), n).shuffle(f) for f, n in zip(frames, NONCES[:2], strict=True)])
+    seen = torch.stack(
+        [multiplexer.permutation((9, 14), n).shuffle(f) for f, n in zip(frames, NONCES[:2], strict=True)]
+    )
     with torch.no_grad():
         torch.testing.assert_close(keyed(seen, nonce=NONCES[:2]), model(frames))
 

@@ -1,42 +1,9 @@
-"""Frames, permutations and keyed batches for the operators' tests."""
-
-from dataclasses import dataclass
+"""Fixtures of the operators' tests."""
 
 import numpy as np
 import pytest
 import torch
-
-from operators import shuffle_pixels, stack_slots
-from scrambler import Permutation
-
-
-@dataclass
-class Draw:
-    """Reproducible test data."""
-
-    rng: np.random.Generator
-
-    def frames(self, *shape, dtype=torch.float64):
-        """Whole numbers from -8 to 8: every sum of them is exact."""
-        return torch.from_numpy(self.rng.integers(-8, 9, shape)).to(dtype)
-
-    def weights(self, *shape, dtype=torch.float64):
-        """Quarters from -2 to 2: every product and sum is exact."""
-        return torch.from_numpy(self.rng.integers(-8, 9, shape) / 4).to(dtype)
-
-    def order(self, size):
-        height, width = size
-        return Permutation(self.rng.permutation(height * width))
-
-    def keyed_batch(self, frames, *, own_keys):
-        """Shuffle frames (B, C, H, W); return them with the arguments that tell an operator how."""
-        size = frames.shape[2:]
-        if not own_keys or not len(frames):
-            order = self.order(size)
-            return shuffle_pixels(frames, order), {"permutation_in": order}
-        orders = [self.order(size) for _ in frames]
-        shuffled = torch.cat([shuffle_pixels(frame[None], order) for frame, order in zip(frames, orders, strict=True)])
-        return shuffled, {"slot": stack_slots(orders)}
+from keyed_data import Draw
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from keyed_data import drawn, draws
 from naive_operators import area_average
 
 from operators import OperatorError, area_resize_table, keyed_area_resize, resample, shuffle_pixels
 
-drawn = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 sizes = st.tuples(st.integers(1, 11), st.integers(1, 11))
 
 
@@ -35,8 +35,8 @@ def test_the_table_weighs_every_pixel_of_the_square_equally():
     np.testing.assert_allclose(weights.sum(1), 1)
 
 
-@drawn
-@given(sizes, sizes, st.booleans(), st.integers(0, 3), st.booleans())
+@drawn(80)
+@given(draws, sizes, sizes, st.booleans(), st.integers(0, 3), st.booleans())
 def test_it_equals_the_plain_loop_and_obeys_the_law_bit_for_bit(draw, size, target, crop, batch, own_keys):
     x = torch.from_numpy(draw.rng.normal(size=(batch, 3, *size)))
     tau = draw.order(target)

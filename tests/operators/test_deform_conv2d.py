@@ -7,8 +7,9 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from keyed_data import drawn
 from naive_operators import deform
 
 from operators import DeformConv2d, GatherTable, OperatorError, Window, deform_conv2d, deformable_offsets
@@ -16,7 +17,6 @@ from operators import deform as deform_module
 
 DATA = Path(os.environ.get("SHUFFLECAM_DATA", Path(__file__).parents[3] / "shared" / "data"))
 GOLDEN = DATA / "oracles" / "deform_conv2d_torchvision_0.29.2.npz"
-drawn = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def draw_case(rng, batch=2, offset_groups=2, groups=2, channels=4, maps=6, size=(5, 6), kernel=(3, 2), stride=(2, 1)):
@@ -67,7 +67,7 @@ def test_no_offsets_make_a_plain_convolution():
     )
 
 
-@drawn
+@drawn(50)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([1, 2, 4]),

@@ -4,10 +4,12 @@ import pickle
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from keyed_data import drawn, draws
 from naive_operators import convolve
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from operators import (
     GatherTable,
@@ -21,7 +23,6 @@ from operators import (
 from scrambler import Permutation, ShuffleCamError
 
 ENGINES = ("gather", "im2col")
-drawn = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -33,8 +34,9 @@ def test_the_published_example(engine):
     assert keyed.tolist() == [[[[5, 4, 0], [2, 19, 16], [0, 12, 10]]]]
 
 
-@drawn
+@drawn(120)
 @given(
+    draw=draws,
     size=st.tuples(st.integers(1, 8), st.integers(1, 8)),
     kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
@@ -178,13 +180,42 @@ def test_columns_made_in_turns_give_the_same_map(draw, monkeypatch):
     assert torch.equal(keyed, F.conv2d(x, weight))
 
 
+class Witness(TorchDispatchMode):
+    """Remember every tensor that an operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.seen += [result] if torch.is_tensor(result) else []
+        return result
+
+
+@pytest.mark.parametrize("own_keys", [False, True])
+def test_the_first_layer_makes_no_natural_order_copy_of_the_frame(draw, own_keys):
+    x, weight = draw.frames(2, 3, 6, 7), draw.weights(4, 3, 3, 3)
+    shuffled, key = draw.keyed_batch(x, own_keys=own_keys)
+    picture = {x[0].flatten().numpy().tobytes(), x[0].permute(1, 2, 0).flatten().numpy().tobytes()}
+    counts = {}
+    for engine in ENGINES:
+        with Witness() as witness:
+            keyed_conv2d(shuffled, weight, padding=1, **key, permutation_out=draw.order((6, 7)), engine=engine)
+        frames = [t.contiguous().reshape(2, -1)[0] for t in witness.seen if t.numel() == x.numel()]
+        counts[engine] = sum(frame.numpy().tobytes() in picture for frame in frames)
+    assert counts["im2col"] == 0
+    assert counts["gather"] > 0
+
+
 def test_low_precision_and_a_ready_table_work(draw):
     x, weight = draw.frames(2, 5, 6, 7, dtype=torch.bfloat16), draw.weights(3, 5, 3, 3, dtype=torch.bfloat16)
     sigma = draw.order((6, 7))
-    table = GatherTable.keyed(Window.of((6, 7), 3), sigma)
+    table = GatherTable.keyed(Window.of((6, 7), 3, 2), sigma)
     for engine in ENGINES:
-        keyed = keyed_conv2d(shuffle_pixels(x, sigma), weight, table=table, engine=engine)
-        torch.testing.assert_close(keyed, F.conv2d(x, weight))
+        for repeated in ({}, {"stride": (2, 2)}):
+            keyed = keyed_conv2d(shuffle_pixels(x, sigma), weight, **repeated, table=table, engine=engine)
+            torch.testing.assert_close(keyed, F.conv2d(x, weight, stride=2))
 
 
 def test_state_holds_the_plain_names_and_no_table(draw):
@@ -219,7 +250,7 @@ def test_what_does_not_fit_is_named(draw):
         (lambda: keyed_conv2d(x, weight, engine="fast"), "engine must be one of"),
         (lambda: keyed_conv2d(x, weight, engine="pointwise"), "needs a 1x1 kernel"),
         (lambda: keyed_conv2d(x, weight, table=table, permutation_in=sigma), "not both"),
-        (lambda: keyed_conv2d(x, weight, padding=1, table=table), "leave them out"),
+        (lambda: keyed_conv2d(x, weight, padding=1, table=table), "differ from the table's"),
         (lambda: keyed_conv2d(x[..., 1:], weight, table=table), "the table is for"),
         (lambda: keyed_conv2d(x, weight, slot=torch.arange(29)), r"slot must have the shape \(30,\)"),
         (lambda: keyed_conv2d(x, weight, slot=torch.rand(30)), "integer tensor"),

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from keyed_data import drawn, draws
 from naive_operators import demosaic
 
 from operators import OperatorError, keyed_demosaic, shuffle_pixels
 from operators import demosaic as demosaic_module
 
-drawn = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 patterns = st.sampled_from(["RGGB", "BGGR", "GRBG", "GBRG"])
 
 
@@ -24,8 +24,8 @@ def test_a_grey_frame_stays_grey():
     assert torch.equal(keyed_demosaic(torch.full((1, 1, 5, 6), 100.0), "GBRG"), torch.full((1, 3, 5, 6), 100.0))
 
 
-@drawn
-@given(st.tuples(st.integers(2, 9), st.integers(2, 9)), patterns, st.integers(0, 3), st.booleans())
+@drawn(60)
+@given(draws, st.tuples(st.integers(2, 9), st.integers(2, 9)), patterns, st.integers(0, 3), st.booleans())
 def test_keyed_demosaicing_is_the_shuffled_plain_loop(draw, size, cfa, batch, own_keys):
     x = draw.frames(batch, 1, *size)
     shuffled, key = draw.keyed_batch(x, own_keys=own_keys)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from keyed_data import drawn, draws
 from naive_operators import area_average, demosaic
 
 from operators import OperatorError, keyed_raw_to_rgb, shuffle_pixels
@@ -11,7 +12,6 @@ from operators import raw as raw_module
 BLACK = np.array([[60, 64], [66, 70]])
 MATRIX = np.array([[1.6, -0.4, -0.2], [-0.3, 1.5, -0.2], [0.0, -0.5, 1.5]])
 OPTIONS = {"black_level": BLACK, "white_level": 1023, "white_balance": (1.9, 1.0, 1.4), "color_matrix": MATRIX}
-drawn = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 sizes = st.tuples(st.integers(2, 12), st.integers(2, 12))
 targets = st.tuples(st.integers(1, 14), st.integers(1, 14))
 
@@ -34,8 +34,8 @@ def develop(mosaic, size, cfa, crop):
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-@drawn
-@given(sizes, targets, st.sampled_from(["RGGB", "BGGR", "GRBG", "GBRG"]), st.booleans())
+@drawn(60)
+@given(draws, sizes, targets, st.sampled_from(["RGGB", "BGGR", "GRBG", "GBRG"]), st.booleans())
 def test_it_equals_stage_by_stage_development_and_obeys_the_law_bit_for_bit(draw, size, target, cfa, crop):
     mosaic = draw.rng.integers(0, 1100, size).astype(np.uint16)
     sigma, tau = draw.order(size), draw.order(target)

