@@ -33,7 +33,8 @@ class Small(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits of RGB frames in [0, 1]."""
         x = self.stem(x).relu()
-        return self.head(self.pool(x + self.body(x)).flatten(1))
+        logits: torch.Tensor = self.head(self.pool(x + self.body(x)).flatten(1))
+        return logits
 
 
 torch.manual_seed(0)

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import cv2
 import matplotlib
 import skimage.data
 
@@ -37,7 +36,7 @@ assert main(["reveal", str(work / "frames"), "--key", str(work / "door.key"), "-
 revealed = sorted((work / "pictures").iterdir())
 figure, axes = plt.subplots(1, len(revealed), figsize=(11, 3.2), layout="constrained")
 for axis, path in zip(axes, revealed, strict=True):
-    axis.imshow(cv2.imread(str(path))[:, :, ::-1])
+    axis.imshow(plt.imread(path))
     axis.set_title(path.name)
     axis.axis("off")
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")

@@ -52,5 +52,5 @@ def evaluate(
     )
     typer.echo(
         f"\nplain and keyed predictions differ on {result.different_predictions} images "
-        f"({result.tied_predictions} images have an exact tie); largest logit difference {result.max_logit_difference:.1e}"
+        f"({result.tied_predictions} have an exact tie); largest logit difference {result.max_logit_difference:.1e}"
     )

@@ -32,8 +32,8 @@ def sensors(as_json: Json = False) -> None:
         ("name", "sensor", "pixels", "filter", "bits", "DN/e-", "full well e-", "read noise e-"),
         [
             (
-                str(r["name"]), str(r["sensor"]), f"{r['width_px']} x {r['height_px']}", str(r["cfa"]), str(r["bit_depth"]),
-                f"{r['gain_dn_per_e']:g}", f"{r['full_well_e']:g}", f"{r['read_noise_e']:g}",
+                str(r["name"]), str(r["sensor"]), f"{r['width_px']} x {r['height_px']}", str(r["cfa"]),
+                str(r["bit_depth"]), f"{r['gain_dn_per_e']:g}", f"{r['full_well_e']:g}", f"{r['read_noise_e']:g}",
             )
             for r in rows
         ],

@@ -88,7 +88,8 @@ def randomised(model: nn.Module, size: tuple[int, int]) -> nn.Module:
 @pytest.mark.parametrize(
     ("make", "size"),
     [
-        (Residual, (13, 18)), (Residual, (16, 11)), (Inception, (9, 14)), (lambda: build("airbench94", seed=1), (32, 32)),
+        (Residual, (13, 18)), (Residual, (16, 11)), (Inception, (9, 14)),
+        (lambda: build("airbench94", seed=1), (32, 32)),
         (lambda: build("vgg16_bn", seed=1), (32, 32)), (lambda: build("vgg16_bn", num_classes=3, seed=1), (38, 65)),
     ],
 )  # fmt: skip
