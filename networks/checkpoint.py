@@ -1,15 +1,14 @@
 """Weights on disk: safetensors only, written to a temporary name and then renamed."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from scrambler.errors import ShuffleCamError
+from scrambler.files import write_atomically
 
 
 class WeightsError(ShuffleCamError):
@@ -28,17 +27,8 @@ def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Map
     metadata : mapping of str to str
         Public facts only: the file is not encrypted.
     """
-    path = Path(path)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(plain, temporary, dict(metadata))
-        # mkstemp made the file private; weights are as public as the folder they lie in.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    write_atomically(path, save(plain, dict(metadata)))
 
 
 def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:

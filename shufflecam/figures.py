@@ -1,6 +1,5 @@
 """Figures: pictures side by side, with their histograms if asked."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflecam.pictures import write_atomically
+from scrambler.files import atomic_file
 
 _PANEL_WIDTH_IN, _TITLE_IN, _HISTOGRAM_IN = 3.6, 0.3, 0.9
 
@@ -48,9 +47,8 @@ def write_figure(path: Path, rows: Sequence[Sequence[Panel]], histograms: bool =
             axis.set_title(title, fontsize=10)
             if histograms:
                 _histogram(axes[step * number + 1, column], picture)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    write_atomically(path, buffer.getvalue())
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=110)
 
 
 def _histogram(axis: "matplotlib.axes.Axes", picture: NDArray[np.floating]) -> None:

@@ -1,7 +1,5 @@
-"""Pictures in and out of the program."""
+"""Pictures that the program writes."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -9,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrambler.errors import ShuffleCamError
+from scrambler.files import write_atomically
 
 
 def write_png(path: Path, picture: NDArray[np.floating]) -> None:
@@ -18,15 +17,3 @@ def write_png(path: Path, picture: NDArray[np.floating]) -> None:
     if not done:
         raise ShuffleCamError(f"{path}: the picture could not be encoded as PNG")
     write_atomically(path, encoded.tobytes())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name in its folder, then rename it: nobody ever sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -122,9 +122,9 @@ def test_the_demo_labels_its_picture_with_the_key_and_writes_dng_and_figure(run,
         name: re.search(rf"^{name} .*?  (\w+)  +[01]\.\d", typed.out, re.MULTILINE).group(1)
         for name in ("plain", "with the key", "without a key", "wrong key")
     }
-    assert labels["with the key"] == labels["plain"] == "cat"
-    assert RawFrame.load(tmp_path / "chelsea.png.dng").is_shuffled
-    assert cv2.imread(str(tmp_path / "chelsea.png.png")).shape[1] > 500
+    assert labels["with the key"] == labels["plain"] == "horse"
+    assert RawFrame.load(tmp_path / "horse.png.dng").is_shuffled
+    assert cv2.imread(str(tmp_path / "horse.png.png")).shape[1] > 500
     assert "of 2 with wrong keys" in typed.out
 
 
