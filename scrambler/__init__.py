@@ -1,4 +1,4 @@
-"""Keys, nonces, permutations, the multiplexer's readout patterns, and the published protections as named schemes."""
+"""Keys, nonces, permutations, masks, sealed files, readout patterns, and the published protections as schemes."""
 
 from scrambler.errors import (
     FixedNonceError,
@@ -9,6 +9,7 @@ from scrambler.errors import (
     PatternError,
     PermutationError,
     SchemeError,
+    SealedFileError,
     SecretPickleError,
     ShuffleCamError,
     WrongKeyError,
@@ -16,6 +17,7 @@ from scrambler.errors import (
 from scrambler.key import Key
 from scrambler.keyed import keyed_permutation
 from scrambler.legacy import LegacyKey
+from scrambler.mask import mask_of, mask_values
 from scrambler.multiplexer import Multiplexer
 from scrambler.nonce import (
     FixedNonceGuard,
@@ -29,6 +31,7 @@ from scrambler.nonce import (
 from scrambler.patterns import list_patterns
 from scrambler.permutation import Permutation
 from scrambler.schemes import Card, Protected, Scheme, list_schemes, register_scheme, scheme
+from scrambler.sealed import Unsealed, open_sealed, seal
 
 __all__ = [
     "Card",
@@ -48,17 +51,23 @@ __all__ = [
     "Protected",
     "Scheme",
     "SchemeError",
+    "SealedFileError",
     "SecretPickleError",
     "ShuffleCamError",
+    "Unsealed",
     "WrongKeyError",
     "check_nonce",
     "keyed_permutation",
     "list_patterns",
     "list_schemes",
+    "mask_of",
+    "mask_values",
     "new_nonce",
     "new_nonces",
     "nonces_for",
+    "open_sealed",
     "register_scheme",
     "scheme",
+    "seal",
     "seeded_nonce",
 ]

@@ -43,3 +43,7 @@ class PatternError(ShuffleCamError):
 
 class SchemeError(ShuffleCamError):
     """An unknown scheme, or a parameter that a scheme does not have."""
+
+
+class SealedFileError(ShuffleCamError):
+    """A sealed file that cannot be trusted, read or written; nothing of its content was released."""

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,11 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bin
     mode : int
         Permissions before the process's mask is taken off.
 
+    Raises
+    ------
+    OSError
+        Naming ``path``, if the file cannot be made, written or renamed.
+
     Yields
     ------
     binary file
@@ -29,13 +34,17 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bin
     path = Path(path)
     # Names are at most 255 bytes long; the temporary one must not be the longer.
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(handle, "wb") as file:
             yield file
         temporary.replace(path)
+    except OSError as error:
+        # The user gave this path, not the temporary one.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:

@@ -5,7 +5,8 @@ from scrambler.frame_size import count_and_shape
 from scrambler.key import Key, require_key
 from scrambler.legacy import LegacyKey
 from scrambler.permutation import Permutation
-from scrambler.uniform import ROUTE_FROM, uniform_permutation, uniform_route
+from scrambler.routed import Routed
+from scrambler.uniform import ROUTE_FROM, UniformDraw, uniform_permutation
 
 READOUT = "readout"
 
@@ -55,9 +56,14 @@ def keyed_permutation(
     seed = permutation_seed(
         require_key(key, "a keyed permutation"), nonce, label, f"size={count};unit=pixel;pattern=frame"
     )
+    return uniform(seed, count, shape)
+
+
+def uniform(seed: bytes, count: int, shape: tuple[int, int] | None = None) -> Permutation:
+    """Return the uniform permutation that a seed decides; a large one makes its tables when they are first needed."""
     if count < ROUTE_FROM:
         return Permutation.of_valid(uniform_permutation(seed, count), shape=shape)
-    return Permutation.of_route(uniform_route(seed, count), shape)
+    return Permutation.of_mover(Routed(UniformDraw(seed, count)), shape)
 
 
 def permutation_seed(key: Key, nonce: bytes | None, label: str, geometry: str) -> bytes:

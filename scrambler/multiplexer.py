@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler.cells import UNITS, cells_of, move_cells
+from scrambler.cell_moves import CellMoves
+from scrambler.cells import UNITS, cells_of
 from scrambler.errors import FrameError, NonceError, PatternError
 from scrambler.frame_size import count_and_shape
 from scrambler.key import Key, part_seed, require_key
-from scrambler.keyed import READOUT, keyed_permutation, permutation_seed
+from scrambler.keyed import READOUT, keyed_permutation, permutation_seed, uniform
 from scrambler.nonce import FixedNonceGuard, check_nonce, new_nonce, nonces_for
-from scrambler.patterns import parse_pattern
+from scrambler.patterns import PatternCard, parse_pattern
 from scrambler.permutation import Permutation
+from scrambler.uniform import ROUTE_FROM
 
 BAYER = (2, 2)
 
@@ -116,10 +118,14 @@ class Multiplexer:
         down, right = (1, 1) if unit == "pixel" else check_period(period)
         geometry = f"size={shape[0]}x{shape[1]};unit={unit} {down}x{right};pattern={card.name} {number}"
         seed = permutation_seed(self.key, check_nonce(nonce), READOUT, geometry)
-        source = np.empty(count, np.uint32)
-        for cells in cells_of(shape, unit, (down, right)):
-            move_cells(cells, card.draw(*cells.grid, number, part_seed(seed, cells.name)), shape[1], source)
-        return Permutation.of_valid(source, shape=shape)
+        kinds = [
+            (cells, _draw(card, cells.grid, number, part_seed(seed, cells.name)))
+            for cells in cells_of(shape, unit, (down, right))
+        ]
+        moves = CellMoves(shape, kinds)
+        if count < ROUTE_FROM:
+            return Permutation.of_valid(moves.source(), shape=shape)
+        return Permutation.of_mover(moves, shape)
 
     def shuffle(
         self, frame: Any, nonce: bytes | None = None, *, unit: str | None = None, period: tuple[int, int] = BAYER
@@ -207,6 +213,13 @@ class Multiplexer:
         apply = permutation.unshuffle if inverse else permutation.shuffle
         shuffled: NDArray[Any] = apply(frame, channels_last=rgb)
         return shuffled
+
+
+def _draw(card: PatternCard, grid: tuple[int, int], number: int, seed: bytes) -> Permutation:
+    """Return the permutation of a grid of cells."""
+    if card.name == "frame":
+        return uniform(seed, grid[0] * grid[1])
+    return Permutation.of_valid(card.draw(*grid, number, seed))
 
 
 def check_unit(unit: object) -> str:

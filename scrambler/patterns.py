@@ -156,6 +156,10 @@ def list_patterns() -> list[str]:
     return [card.name for card in CARDS.values()]
 
 
+LARGEST_NUMBER = 65535
+"""Of tiles, blocks and lines: no sensor is larger."""
+
+
 def parse_pattern(pattern: str) -> tuple[PatternCard, int]:
     """Return the card of a pattern and its number, 0 for patterns without one.
 
@@ -178,8 +182,10 @@ def parse_pattern(pattern: str) -> tuple[PatternCard, int]:
         if colon:
             raise PatternError(f"pattern {word!r} takes no number, got {pattern!r}.")
         return card, 0
-    if not (number.isascii() and number.isdigit() and int(number) >= card.smallest):
+    legal = number.isascii() and number.isdigit() and len(number) <= 5
+    if not (legal and card.smallest <= int(number) <= LARGEST_NUMBER):
         raise PatternError(
-            f"pattern {card.name!r} needs a whole number of at least {card.smallest} after the colon, got {pattern!r}."
+            f"pattern {card.name!r} needs a whole number from {card.smallest} to {LARGEST_NUMBER} after the colon, "
+            f"got {pattern!r}."
         )
     return card, int(number)

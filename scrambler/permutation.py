@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scrambler.errors import FrameError, PermutationError, SecretPickleError
 from scrambler.frame_size import MOST_ITEMS, check_shape, count_and_shape
 from scrambler.kernels import gather, invert, scatter
-from scrambler.route import Route
+from scrambler.routed import Mover
 
 
 class Permutation:
@@ -49,13 +49,13 @@ class Permutation:
     ([30, 10, 40, 20], [1, 3, 0, 2], Permutation(size=4))
     """
 
-    __slots__ = ("_route", "_slot", "_source", "shape", "size")
+    __slots__ = ("_mover", "_slot", "_source", "shape", "size")
 
     size: int
     shape: tuple[int, int] | None
     _source: NDArray[Any] | None
     _slot: NDArray[Any] | None
-    _route: Route | None
+    _mover: Mover | None
 
     def __init__(self, source: Any, shape: tuple[int, int] | None = None) -> None:
         given = np.asarray(source)
@@ -83,7 +83,7 @@ class Permutation:
         size: int,
         source: NDArray[Any] | None,
         slot: NDArray[Any] | None,
-        route: Route | None,
+        mover: Mover | None,
         shape: tuple[int, int] | None,
     ) -> None:
         if shape is not None:
@@ -92,7 +92,7 @@ class Permutation:
                 raise PermutationError(f"shape {shape} holds {shape[0] * shape[1]} photosites, and source has {size}.")
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "_route", route)
+        object.__setattr__(self, "_mover", mover)
         self._keep("_source", source)
         self._keep("_slot", slot)
 
@@ -111,10 +111,10 @@ class Permutation:
         return permutation
 
     @classmethod
-    def of_route(cls, route: Route, shape: tuple[int, int] | None = None) -> Self:
-        """Wrap a route, which shuffles large frames twice as fast as a table; tables are made when asked for."""
+    def of_mover(cls, mover: Mover, shape: tuple[int, int] | None = None) -> Self:
+        """Wrap a large permutation that moves frames faster than a table can; tables are made when asked for."""
         permutation = object.__new__(cls)
-        permutation._set(route.size, None, None, route, shape)
+        permutation._set(mover.size, None, None, mover, shape)
         return permutation
 
     @classmethod
@@ -128,8 +128,8 @@ class Permutation:
     def source(self) -> NDArray[Any]:
         """Photosite read into each slot, uint32, read-only."""
         if self._source is None:
-            assert self._route is not None
-            self._keep("_source", self._route.source())
+            assert self._mover is not None
+            self._keep("_source", self._mover.source())
         assert self._source is not None
         return self._source
 
@@ -137,8 +137,8 @@ class Permutation:
     def slot(self) -> NDArray[Any]:
         """Slot that each photosite is read into, uint32, read-only."""
         if self._slot is None:
-            if self._route is not None:
-                self._keep("_slot", self._route.slot())
+            if self._mover is not None:
+                self._keep("_slot", self._mover.slot())
             else:
                 table = np.empty_like(self.source)
                 scatter(np.arange(self.size, dtype=np.uint32).reshape(1, -1, 1), self.source, table.reshape(1, -1, 1))
@@ -167,7 +167,7 @@ class Permutation:
     def with_shape(self, shape: tuple[int, int] | None) -> "Permutation":
         """Return the same permutation, acting on (H, W) frames or, for None, on the last axis."""
         permutation = object.__new__(Permutation)
-        permutation._set(self.size, self._source, self._slot, self._route, shape)
+        permutation._set(self.size, self._source, self._slot, self._mover, shape)
         return permutation
 
     def shuffle(self, x: Any, *, channels_last: bool = False, out: NDArray[Any] | None = None) -> Any:
@@ -231,10 +231,9 @@ class Permutation:
 
     def _move_bits(self, rows: NDArray[Any], out: NDArray[Any], *, inverse: bool) -> None:
         """Move items of shape (batch, size, channels) on the fastest way there is."""
-        if self._route is not None and rows.shape[2] == 1:
-            for row, target in zip(rows, out, strict=True):
-                (self._route.scatter if inverse else self._route.gather)(row.reshape(-1), target.reshape(-1))
-        elif not inverse:
+        if self._mover is not None and self._mover.move(rows, out, inverse=inverse):
+            return
+        if not inverse:
             gather(rows, self.source, out)
         elif self._slot is not None:
             gather(rows, self._slot, out)

@@ -8,29 +8,33 @@ A table that sends items straight across the frame takes 4 bytes an item and mis
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
+from scrambler.threads import share
+
 BUCKETS = 256
-_CHUNKS = 64
+CHUNKS = 64
+_TASKS = 16
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _count(octets: NDArray[Any], counts: NDArray[Any]) -> None:
-    """Count each octet in each of ``counts.shape[0]`` chunks of equal length."""
+@njit(cache=True, nogil=True)
+def count_octets(octets: NDArray[Any], begin: int, end: int, counts: NDArray[Any]) -> None:
+    """Count each octet in the chunks from `begin` to `end`; `counts` has the shape (64, 256)."""
     chunks = counts.shape[0]
-    for c in prange(chunks):
-        chunk = octets[octets.size * c // chunks : octets.size * (c + 1) // chunks]
+    for c in range(begin, end):
         tally = counts[c]
-        for octet in chunk:
+        for octet in octets[octets.size * c // chunks : octets.size * (c + 1) // chunks]:
             tally[octet] += 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _distribute(octets: NDArray[Any], places: NDArray[Any], row: NDArray[Any], buckets: NDArray[Any]) -> None:
-    """Put each item into the next place of its octet and chunk."""
+@njit(cache=True, nogil=True)
+def _distribute(
+    octets: NDArray[Any], places: NDArray[Any], begin: int, end: int, row: NDArray[Any], buckets: NDArray[Any]
+) -> None:
+    """Put each item of the chunks from `begin` to `end` into the next place of its octet and chunk."""
     chunks = places.shape[0]
-    for c in prange(chunks):
+    for c in range(begin, end):
         first = octets.size * c // chunks
         chunk = octets[first : octets.size * (c + 1) // chunks]
         items = row[first : octets.size * (c + 1) // chunks]
@@ -42,11 +46,13 @@ def _distribute(octets: NDArray[Any], places: NDArray[Any], row: NDArray[Any], b
             place[chunk[i]] = n + 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _distribute_numbers(octets: NDArray[Any], places: NDArray[Any], buckets: NDArray[Any]) -> None:
+@njit(cache=True, nogil=True)
+def _distribute_numbers(
+    octets: NDArray[Any], places: NDArray[Any], begin: int, end: int, buckets: NDArray[Any]
+) -> None:
     """Do the same with 0, 1, 2, ... for a row."""
     chunks = places.shape[0]
-    for c in prange(chunks):
+    for c in range(begin, end):
         first = octets.size * c // chunks
         chunk = octets[first : octets.size * (c + 1) // chunks]
         place = places[c].copy()
@@ -56,11 +62,13 @@ def _distribute_numbers(octets: NDArray[Any], places: NDArray[Any], buckets: NDA
             place[chunk[i]] = n + 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _collect(octets: NDArray[Any], places: NDArray[Any], buckets: NDArray[Any], row: NDArray[Any]) -> None:
+@njit(cache=True, nogil=True)
+def _collect(
+    octets: NDArray[Any], places: NDArray[Any], begin: int, end: int, buckets: NDArray[Any], row: NDArray[Any]
+) -> None:
     """Undo `_distribute`."""
     chunks = places.shape[0]
-    for c in prange(chunks):
+    for c in range(begin, end):
         first = octets.size * c // chunks
         chunk = octets[first : octets.size * (c + 1) // chunks]
         items = row[first : octets.size * (c + 1) // chunks]
@@ -71,10 +79,10 @@ def _collect(octets: NDArray[Any], places: NDArray[Any], buckets: NDArray[Any], 
             place[chunk[i]] = n + 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _gather_buckets(local: NDArray[Any], bounds: NDArray[Any], row: NDArray[Any]) -> None:
-    """Read slot k of each bucket from its item ``local[k]``, in place."""
-    for b in prange(bounds.size - 1):
+@njit(cache=True, nogil=True)
+def _gather_buckets(local: NDArray[Any], bounds: NDArray[Any], begin: int, end: int, row: NDArray[Any]) -> None:
+    """Read slot k of each bucket from `begin` to `end` from its item ``local[k]``, in place."""
+    for b in range(begin, end):
         source = local[bounds[b] : bounds[b + 1]]
         shuffled = row[bounds[b] : bounds[b + 1]]
         plain = shuffled.copy()
@@ -82,10 +90,12 @@ def _gather_buckets(local: NDArray[Any], bounds: NDArray[Any], row: NDArray[Any]
             shuffled[k] = plain[source[k]]
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _scatter_buckets(local: NDArray[Any], bounds: NDArray[Any], row: NDArray[Any], buckets: NDArray[Any]) -> None:
+@njit(cache=True, nogil=True)
+def _scatter_buckets(
+    local: NDArray[Any], bounds: NDArray[Any], begin: int, end: int, row: NDArray[Any], buckets: NDArray[Any]
+) -> None:
     """Undo `_gather_buckets`, from `row` into `buckets`."""
-    for b in prange(bounds.size - 1):
+    for b in range(begin, end):
         source = local[bounds[b] : bounds[b + 1]]
         plain = buckets[bounds[b] : bounds[b + 1]]
         shuffled = row[bounds[b] : bounds[b + 1]]
@@ -93,11 +103,30 @@ def _scatter_buckets(local: NDArray[Any], bounds: NDArray[Any], row: NDArray[Any
             plain[source[k]] = shuffled[k]
 
 
-def bucket_counts(octets: NDArray[Any]) -> NDArray[Any]:
-    """Return how often each octet comes in each chunk, int64, shape (64, 256)."""
-    counts = np.zeros((_CHUNKS, BUCKETS), np.int64)
-    _count(octets, counts)
-    return counts
+def places_of(counts: NDArray[Any]) -> NDArray[Any]:
+    """Return the place in the buckets where each chunk's first item of each octet goes, int64, shape (64, 256).
+
+    Places run through the buckets, and inside a bucket through the chunks.
+    """
+    by_bucket = counts.T.ravel()
+    places: NDArray[Any] = (np.cumsum(by_bucket) - by_bucket).reshape(BUCKETS, CHUNKS).T.copy()
+    return places
+
+
+def bucket_bounds(counts: NDArray[Any]) -> NDArray[Any]:
+    """Return where each bucket begins, and where the last one ends, int64, shape (257,)."""
+    return np.append(0, np.cumsum(counts.sum(axis=0)))
+
+
+def distribute_numbers(octets: NDArray[Any], counts: NDArray[Any], buckets: NDArray[Any]) -> None:
+    """Write the numbers 0, 1, 2, ... into the buckets of their octets."""
+    places = places_of(counts)
+    share(_TASKS, lambda t: _distribute_numbers(octets, places, *_part(CHUNKS, t), buckets))
+
+
+def _part(whole: int, task: int) -> tuple[int, int]:
+    """Return which of so many chunks or buckets a task takes."""
+    return whole * task // _TASKS, whole * (task + 1) // _TASKS
 
 
 class Route:
@@ -108,7 +137,7 @@ class Route:
     octets : array of uint8, shape (N,)
         Bucket of each item.
     counts : array of int64, shape (64, 256)
-        :func:`bucket_counts` of them.
+        How often each octet comes in each of 64 chunks of equal length.
     local : array of uint16 or uint32, shape (N,)
         For the buckets one after the other: the item of the bucket, in order of arrival, that is read into each slot.
     """
@@ -118,36 +147,24 @@ class Route:
     def __init__(self, octets: NDArray[Any], counts: NDArray[Any], local: NDArray[Any]) -> None:
         self._octets = octets
         self._local = local
-        self._bounds = np.append(0, np.cumsum(counts.sum(axis=0)))
-        # Places run through the buckets, and inside a bucket through the chunks.
-        by_bucket = counts.T.ravel()
-        self._places = (np.cumsum(by_bucket) - by_bucket).reshape(BUCKETS, _CHUNKS).T.copy()
-
-    @property
-    def size(self) -> int:
-        """Number of items."""
-        return self._octets.size
+        self._bounds = bucket_bounds(counts)
+        self._places = places_of(counts)
 
     def gather(self, row: NDArray[Any], out: NDArray[Any]) -> None:
         """Write 1-D `row` into `out` in shuffled order; inverse of :meth:`scatter`."""
-        _distribute(self._octets, self._places, row, out)
-        _gather_buckets(self._local, self._bounds, out)
+        octets, places, local, bounds = self._octets, self._places, self._local, self._bounds
+        share(_TASKS, lambda t: _distribute(octets, places, *_part(CHUNKS, t), row, out))
+        share(_TASKS, lambda t: _gather_buckets(local, bounds, *_part(BUCKETS, t), out))
 
     def scatter(self, row: NDArray[Any], out: NDArray[Any]) -> None:
         """Write 1-D `row` into `out` in natural order; inverse of :meth:`gather`."""
+        octets, places, local, bounds = self._octets, self._places, self._local, self._bounds
         buckets = np.empty_like(row)
-        _scatter_buckets(self._local, self._bounds, row, buckets)
-        _collect(self._octets, self._places, buckets, out)
-
-    def source(self) -> NDArray[Any]:
-        """Return the gather table, uint32, shape (N,)."""
-        table = np.empty(self.size, np.uint32)
-        _distribute_numbers(self._octets, self._places, table)
-        _gather_buckets(self._local, self._bounds, table)
-        return table
+        share(_TASKS, lambda t: _scatter_buckets(local, bounds, *_part(BUCKETS, t), row, buckets))
+        share(_TASKS, lambda t: _collect(octets, places, *_part(CHUNKS, t), buckets, out))
 
     def slot(self) -> NDArray[Any]:
         """Return the inverse of the gather table, uint32, shape (N,)."""
-        table = np.empty(self.size, np.uint32)
-        self.scatter(np.arange(self.size, dtype=np.uint32), table)
+        table = np.empty(self._octets.size, np.uint32)
+        self.scatter(np.arange(table.size, dtype=np.uint32), table)
         return table

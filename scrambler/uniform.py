@@ -15,63 +15,75 @@ Format v1, which never changes (golden vectors hold it in the tests)
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from scrambler.keystream import Keystream
-from scrambler.route import Route, bucket_counts
+from scrambler.route import BUCKETS, CHUNKS, Route, count_octets, distribute_numbers
+from scrambler.threads import share
 
 ROUTE_FROM = 1 << 18
-_PARALLEL_FROM = 100_000
-_WORDS_AT_A_TIME = 1 << 22
+# Shorter turns of a thread cost it more waiting for the interpreter, which draws the words, than the cache gains.
+_WORDS_AT_A_TIME = 1 << 20
+_TASKS = 8
+
+
+@njit(cache=True, nogil=True)
+def _finish_segment(order: NDArray[Any], words: NDArray[Any], last: int, word: int) -> bool:
+    """Fisher-Yates from item `last` down, with a bounded draw from ``words[word:]`` a step; False if they ran out."""
+    for i in range(last, 0, -1):
+        bound = np.uint64(i + 1)
+        while True:
+            if word >= words.size:
+                return False
+            product = np.uint64(words[word]) * bound
+            word += 1
+            if product & np.uint64(0xFFFFFFFF) >= np.uint64(0x100000000) % bound:
+                break
+        j = product >> np.uint64(32)
+        order[i], order[j] = order[j], order[i]
+    return True
 
 
 @njit(cache=True, nogil=True)
 def _shuffle_segment(order: NDArray[Any], words: NDArray[Any]) -> bool:
-    """Fisher-Yates with a bounded draw from `words` for each step; False if they ran out."""
+    """Do that for the whole segment, without counting words as long as there are enough for all steps to come."""
     word = 0
+    if words.size < order.size - 1:
+        return _finish_segment(order, words, order.size - 1, word)
     for last in range(order.size - 1, 0, -1):
         bound = np.uint64(last + 1)
-        while True:
-            if word >= words.size:
-                return False
-            # Unsigned indices spare the test for counting from the end: twice as fast.
-            product = np.uint64(words[np.uint64(word)]) * bound
-            word += 1
-            low = product & np.uint64(0xFFFFFFFF)
-            # The remainder is dear and nearly always needless: low is rarely below the bound at all.
-            if low >= bound or low >= np.uint64(0x100000000) % bound:
-                break
+        # Unsigned indices spare the test for counting from the end: twice as fast.
+        product = np.uint64(words[np.uint64(word)]) * bound
+        # The remainder is dear and nearly always needless: the low half is rarely below the bound at all.
+        if product & np.uint64(0xFFFFFFFF) < bound:
+            while product & np.uint64(0xFFFFFFFF) < np.uint64(0x100000000) % bound:
+                word += 1
+                if words.size - word < last:
+                    return _finish_segment(order, words, last, word)
+                product = np.uint64(words[np.uint64(word)]) * bound
+        word += 1
         i, j = np.uint64(last), product >> np.uint64(32)
         order[i], order[j] = order[j], order[i]
     return True
 
 
 @njit(cache=True, nogil=True)
-def _shuffle_serial(
-    order: NDArray[Any], bounds: NDArray[Any], words: NDArray[Any], starts: NDArray[Any], done: NDArray[Any]
+def _shuffle_some(
+    order: NDArray[Any],
+    bounds: NDArray[Any],
+    words: NDArray[Any],
+    starts: NDArray[Any],
+    numbered: bool,
+    done: NDArray[Any],
 ) -> None:
     """Shuffle segment s = ``order[bounds[s]:bounds[s + 1]]`` with ``words[starts[s]:starts[s + 1]]``."""
     for s in range(done.size):
-        done[s] = _shuffle_segment(order[bounds[s] : bounds[s + 1]], words[starts[s] : starts[s + 1]])
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _shuffle_parallel(
-    order: NDArray[Any], bounds: NDArray[Any], words: NDArray[Any], starts: NDArray[Any], done: NDArray[Any]
-) -> None:
-    """Do the same as `_shuffle_serial`, segments shared among the threads."""
-    for s in prange(done.size):
-        done[s] = _shuffle_segment(order[bounds[s] : bounds[s + 1]], words[starts[s] : starts[s + 1]])
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _count_up(order: NDArray[Any], bounds: NDArray[Any]) -> None:
-    """Fill each segment with 0, 1, 2, ..."""
-    for s in prange(bounds.size - 1):
         segment = order[bounds[s] : bounds[s + 1]]
-        for i in range(segment.size):
-            segment[i] = i
+        if numbered:
+            for i in range(segment.size):
+                segment[i] = i
+        done[s] = _shuffle_segment(segment, words[starts[s] : starts[s + 1]])
 
 
 def _spare_words(lengths: Any) -> Any:
@@ -79,7 +91,7 @@ def _spare_words(lengths: Any) -> Any:
     return 1 + (lengths >> 10) + (((lengths >> 8) * (lengths >> 8)) >> 16)
 
 
-def shuffle_segments(order: NDArray[Any], lengths: NDArray[Any], seed: bytes) -> None:
+def shuffle_segments(order: NDArray[Any], lengths: NDArray[Any], seed: bytes, *, numbered: bool = False) -> None:
     """Shuffle consecutive segments of an array in place, each uniformly and independently.
 
     Parameters
@@ -90,27 +102,32 @@ def shuffle_segments(order: NDArray[Any], lengths: NDArray[Any], seed: bytes) ->
         Lengths of the segments; they add up to n.
     seed : bytes, 32 long
         The same seed gives the same result on any number of threads.
+    numbered : bool
+        Write 0, 1, 2, ... into each segment first, whatever it holds.
     """
-    shuffle = _shuffle_parallel if order.size >= _PARALLEL_FROM and lengths.size > 1 else _shuffle_serial
-    ends = np.cumsum(lengths)
-    word_ends = np.cumsum(lengths + _spare_words(lengths))
-    stream = Keystream(seed, 1)
-    # Words are drawn for some segments at a time into one piece of memory: new memory costs as much as the draw.
-    at_a_time = max(_WORDS_AT_A_TIME, 16 * int(lengths.max(initial=0)))
-    buffer = np.empty(min(at_a_time, int(word_ends[-1]) if lengths.size else 0), np.uint32)
-    first = 0
-    while first < lengths.size:
-        word = word_ends[first - 1] if first else 0
-        last = int(np.searchsorted(word_ends, word + at_a_time, side="right"))
-        bounds = np.concatenate([[ends[first] - lengths[first]], ends[first:last]])
-        starts = np.concatenate([[0], word_ends[first:last] - word])
+    bounds = np.append(0, np.cumsum(lengths))
+    starts = np.append(0, np.cumsum(lengths + _spare_words(lengths)))
+    groups = [0]
+    while groups[-1] < lengths.size:
+        last = int(np.searchsorted(starts, starts[groups[-1]] + _WORDS_AT_A_TIME, side="right")) - 1
+        groups.append(max(last, groups[-1] + 1))
+
+    most = int(np.diff(starts[groups]).max(initial=0))
+    # One buffer a thread, used again and again: fresh memory costs more than the words in it.
+    buffers: list[NDArray[Any]] = []
+
+    def shuffle_group(number: int) -> None:
+        first, last = groups[number], groups[number + 1]
+        buffer = buffers.pop() if buffers else np.empty(most, np.uint32)
+        words = buffer[: starts[last] - starts[first]]
+        Keystream(seed, 1, start=4 * int(starts[first])).fill(words)
         done = np.empty(last - first, np.bool_)
-        words = buffer[: starts[-1]]
-        stream.fill(words)
-        shuffle(order, bounds, words, starts, done)
-        for failed in np.flatnonzero(~done):
-            _shuffle_again(order[bounds[failed] : bounds[failed + 1]], Keystream(seed, 2**32 + first + int(failed)))
-        first = last
+        _shuffle_some(order, bounds[first : last + 1], words, starts[first : last + 1] - starts[first], numbered, done)
+        for failed in first + np.flatnonzero(~done):
+            _shuffle_again(order[bounds[failed] : bounds[failed + 1]], Keystream(seed, 2**32 + int(failed)))
+        buffers.append(buffer)
+
+    share(len(groups) - 1, shuffle_group)
 
 
 def _shuffle_again(segment: NDArray[Any], stream: Keystream) -> None:
@@ -147,15 +164,51 @@ def uniform_permutation(seed: bytes, size: int) -> NDArray[Any]:
         if not _shuffle_segment(order, Keystream(seed, 1).words(size + int(_spare_words(size)))):
             _shuffle_again(order, Keystream(seed, 2**32))
         return order
-    return uniform_route(seed, size).source()
+    return UniformDraw(seed, size).table()
 
 
-def uniform_route(seed: bytes, size: int) -> Route:
-    """Return the permutation that :func:`uniform_permutation` gives for 2**18 items or more, not yet as a table."""
-    octets = Keystream(seed, 0).octets(size)
-    counts = bucket_counts(octets)
-    lengths = counts.sum(axis=0)
-    local = np.empty(size, np.uint16 if lengths.max() <= 2**16 else np.uint32)
-    _count_up(local, np.append(0, np.cumsum(lengths)))
-    shuffle_segments(local, lengths, seed)
-    return Route(octets, counts, local)
+class UniformDraw:
+    """The permutation that :func:`uniform_permutation` gives for 2**18 items or more, in the form that is asked for.
+
+    Parameters
+    ----------
+    seed : bytes, 32 long
+        Secret.
+    size : int
+        2**18 to 2**32 - 1, checked by the caller.
+    """
+
+    __slots__ = ("_seed", "size")
+
+    def __init__(self, seed: bytes, size: int) -> None:
+        self._seed = seed
+        self.size = size
+
+    def _octets(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return each item's bucket, and how often each bucket comes in each of 64 chunks."""
+        octets, counts = np.empty(self.size, np.uint8), np.zeros((CHUNKS, BUCKETS), np.int64)
+
+        def draw(task: int) -> None:
+            begin, end = CHUNKS * task // _TASKS, CHUNKS * (task + 1) // _TASKS
+            first = self.size * begin // CHUNKS
+            Keystream(self._seed, 0, start=first).fill(octets[first : self.size * end // CHUNKS])
+            count_octets(octets, begin, end, counts)
+
+        share(_TASKS, draw)
+        return octets, counts
+
+    def table(self) -> NDArray[Any]:
+        """Return the gather table, uint32, shape (size,)."""
+        octets, counts = self._octets()
+        table = np.empty(self.size, np.uint32)
+        distribute_numbers(octets, counts, table)
+        shuffle_segments(table, counts.sum(axis=0), self._seed)
+        return table
+
+    def route(self) -> Route:
+        """Return the same permutation as a route, which moves items twice as fast as a table."""
+        octets, counts = self._octets()
+        lengths = counts.sum(axis=0)
+        local = np.empty(self.size, np.uint16 if lengths.max() <= 2**16 else np.uint32)
+        shuffle_segments(local, lengths, self._seed, numbered=True)
+        return Route(octets, counts, local)

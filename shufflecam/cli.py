@@ -7,7 +7,23 @@ import typer
 
 from scrambler.errors import ShuffleCamError
 from shufflecam import __version__
-from shufflecam.commands import capture, demo, evaluate, keygen, label, lists, reveal, show, train
+from shufflecam.commands import (
+    capture,
+    demo,
+    emva,
+    evaluate,
+    keygen,
+    label,
+    lists,
+    open_sealed,
+    protect,
+    readout,
+    reveal,
+    schemes,
+    seal,
+    show,
+    train,
+)  # fmt: skip
 
 app = typer.Typer(
     name="shufflecam",
@@ -20,8 +36,9 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo, "keygen": keygen.keygen, "capture": capture.capture, "label": label.label,
-    "reveal": reveal.reveal, "show": show.show, "sensors": lists.sensors, "models": lists.models,
-    "evaluate": evaluate.evaluate, "train": train.train,
+    "reveal": reveal.reveal, "protect": protect.protect, "show": show.show, "seal": seal.seal,
+    "open": open_sealed.open_sealed, "schemes": schemes.schemes, "sensors": lists.sensors, "models": lists.models,
+    "readout": readout.readout, "emva": emva.emva, "evaluate": evaluate.evaluate, "train": train.train,
 }  # fmt: skip
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

@@ -8,7 +8,10 @@ from pathlib import Path
 from scrambler.errors import ShuffleCamError
 
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
-RAW_FILES = frozenset({".arw", ".cr2", ".dng", ".kdc", ".nef", ".orf", ".raf", ".raw", ".rw2"})
+RAW_FILES = frozenset({
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos",
+    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,32 +38,47 @@ class Input:
         return folder / self.name.with_name(self.name.name + ending)
 
 
-def expand(paths: Iterable[Path], endings: frozenset[str]) -> list[Input]:
+def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = None) -> list[Input]:
     """Return the files named, and those with one of ``endings`` anywhere below the folders named, sorted.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files and folders. A file named twice is taken once; hidden files are taken only when named.
+    endings : frozenset of str
+        In lower case, with the dot.
+    skip : Path, optional
+        The output folder: what lies in it is no input, so that a second run does not take the first one's results.
 
     Raises
     ------
     ShuffleCamError
         If a path does not exist, a folder holds nothing to work on, or two inputs would get the same output name.
     """
-    found: list[Input] = []
+    found: dict[Path, Input] = {}
     for path in paths:
         if path.is_dir():
-            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in endings and p.is_file())
+            below = [
+                p
+                for p in sorted(path.rglob("*"))
+                if p.suffix.lower() in endings and not p.name.startswith(".") and p.is_file()
+                if skip is None or not p.resolve().is_relative_to(skip.resolve())
+            ]
             if not below:
                 raise ShuffleCamError(f"{path} holds no file with one of the endings {', '.join(sorted(endings))}")
-            found += [Input(p, p.relative_to(path)) for p in below]
+            for p in below:
+                found.setdefault(p.resolve(), Input(p, p.relative_to(path)))
         elif path.exists():
-            found.append(Input(path, Path(path.name)))
+            found.setdefault(path.resolve(), Input(path, Path(path.name)))
         else:
             raise ShuffleCamError(f"no such file or folder: {path}")
     taken: dict[str, Path] = {}
-    for item in found:
+    for item in found.values():
         # Case-folded, because some file systems take A.jpg and a.jpg for one name.
         other = taken.setdefault(item.name.as_posix().casefold(), item.path)
         if other is not item.path:
             raise ShuffleCamError(f"{other} and {item.path} would get the same output name; give them in two calls")
-    return found
+    return list(found.values())
 
 
 @contextmanager
@@ -77,6 +95,25 @@ def folder_of(target: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with one input into one sentence that names it.
+
+    Besides our own errors these are those of the libraries that decode files: a damaged file can make them raise
+    nearly anything.
+
+    Raises
+    ------
+    ShuffleCamError
+        Instead of the error inside.
+    """
+    try:
+        yield
+    except (ValueError, ArithmeticError, MemoryError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise ShuffleCamError(reason if str(path) in reason else f"{path}: {reason}") from error
+
+
 def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) -> list[str]:
     """Do ``work`` on every input with a progress bar; go on after a bad one.
 
@@ -84,11 +121,6 @@ def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) 
     -------
     list of str
         One sentence for each input that failed, naming it.
-
-    Raises
-    ------
-    ShuffleCamError
-        If the only input there is failed.
     """
     from rich.progress import track
 
@@ -98,10 +130,8 @@ def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) 
     # A bar on a terminal only: a log should hold results, not carriage returns.
     for item in track(inputs, description=progress, console=stderr, disable=len(inputs) == 1 or not stderr.is_terminal):
         try:
-            work(item)
-        except (ShuffleCamError, OSError) as error:
-            reason = str(error) if str(item.path) in str(error) else f"{item.path}: {error}"
-            if len(inputs) == 1:
-                raise ShuffleCamError(reason) from error
-            failures.append(reason)
+            with named(item.path):
+                work(item)
+        except ShuffleCamError as error:
+            failures.append(str(error))
     return failures

@@ -1,7 +1,34 @@
 """Every published protection as a named scheme, behind one interface."""
 
-from scrambler.schemes import shuffles as _shuffles  # noqa: F401 - importing a family registers its schemes
+# Importing a family registers its schemes, in the order of the list.
+from scrambler.schemes import (  # noqa: F401, I001 - imported to be registered, and in that order
+    shuffles as _shuffles,
+    structured_shuffles as _structured_shuffles,
+    masked as _masked,
+    negative_positive as _negative_positive,
+    blockwise as _blockwise,
+    block_scrambling as _block_scrambling,
+    learnable as _learnable,
+    dlmt as _dlmt,
+    rmt as _rmt,
+    block_aes as _block_aes,
+    dp_pixelize as _dp_pixelize,
+    peep as _peep,
+    svd as _svd,
+)
 from scrambler.schemes.base import Card, Protected, Scheme
+from scrambler.schemes.keyless import NoisyScheme
+from scrambler.schemes.noise import Guarantee, PrivacyLedger
 from scrambler.schemes.registry import list_schemes, register_scheme, scheme
 
-__all__ = ["Card", "Protected", "Scheme", "list_schemes", "register_scheme", "scheme"]
+__all__ = [
+    "Card",
+    "Guarantee",
+    "NoisyScheme",
+    "PrivacyLedger",
+    "Protected",
+    "Scheme",
+    "list_schemes",
+    "register_scheme",
+    "scheme",
+]

@@ -77,6 +77,8 @@ class Protected:
         Name of the scheme.
     key_id : str or None
         Public id of the key.
+    dtype : numpy dtype or None
+        Type of the plain images, where it may differ from that of the values.
     """
 
     values: NDArray[Any]
@@ -84,6 +86,7 @@ class Protected:
     shape: tuple[int, ...]
     scheme: str
     key_id: str | None = None
+    dtype: np.dtype[Any] | None = None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.values, dtype=dtype, copy=copy)
@@ -116,6 +119,11 @@ class Scheme(Protocol):
         ...
 
 
+def is_channels(places: int) -> bool:
+    """Tell whether a last axis of this length holds the channels of a colour image."""
+    return places in _CHANNELS
+
+
 def read_batch(images: Any) -> tuple[NDArray[Any], bool]:
     """Return images as a batch, shape (B, H, W) or (B, H, W, C), and whether a single image was given.
 
@@ -140,8 +148,27 @@ def read_batch(images: Any) -> tuple[NDArray[Any], bool]:
             "images must have the shape (H, W), (H, W, C), (B, H, W) or (B, H, W, C) with 1, 3 or 4 channels, "
             f"got {batch.shape}."
         )
-    single = batch.ndim == 2 or (batch.ndim == 3 and batch.shape[2] in _CHANNELS)
+    single = batch.ndim == 2 or (batch.ndim == 3 and is_channels(batch.shape[2]))
     return (batch[None] if single else batch), single
+
+
+def read_codes(images: Any) -> tuple[NDArray[Any], bool]:
+    """Return images of integer codes as a batch of shape (B, H, W, C), and whether a single image was given.
+
+    Parameters
+    ----------
+    images : array-like of uint8 or uint16
+        As for :func:`read_batch`; grey images and mosaics get one channel.
+
+    Raises
+    ------
+    FrameError
+        If the axes or the type do not fit.
+    """
+    batch, single = read_batch(images)
+    if batch.dtype not in (np.uint8, np.uint16):
+        raise FrameError(f"images must be uint8 or uint16 for this scheme, got {batch.dtype}: convert them first.")
+    return (batch if batch.ndim == 4 else batch[..., None]), single
 
 
 def check_protected(protected: Any, scheme_name: str, key_id: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The schemes that only move pixels: `pixel-shuffle`, `rows-columns`, `tile-shuffle` and `block-shuffle`.
+"""`pixel-shuffle`, and what all schemes share that only move pixels.
 
 All channels of a pixel move together, values stay as they are, and sizes need not divide anything.
 """
@@ -21,20 +21,20 @@ from scrambler.permutation import Permutation
 from scrambler.schemes.base import Card, Protected, check_plain_shape, check_protected, given_nonces, read_batch
 from scrambler.schemes.registry import register_scheme
 
-_COMMON_PARAMETERS = {
+SHUFFLE_PARAMETERS = {
     "unit": '"pixel": what moves whole; "quad" and "plane" keep a mosaic legal',
     "period": "(2, 2): period of the colour filter, for those two units",
     "fixed_nonce": "False: let the images of a batch share a nonce, for studies",
     "allow_many": "False: let more than 16 of them share it",
 }
-_VALUES_STAY = (
+VALUES_STAY = (
     "values stay: class 46 % on CIFAR-10, link to the source image 100 %; "
     "one nonce for many images: layout exact from 1,000 images on"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shuffle:
+class ShuffleScheme:
     """What the four have in common; a subclass names its pattern.
 
     Parameters
@@ -126,7 +126,7 @@ class _Shuffle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelShuffle(_Shuffle):
+class PixelShuffle(ShuffleScheme):
     """Move every pixel anywhere: PrivDL's protection, under a nonce per image.
 
     With `Key.legacy` it is the published one: one permutation for all images, no nonce, which needs
@@ -144,7 +144,7 @@ class PixelShuffle(_Shuffle):
         name="pixel-shuffle",
         paper="Perez, Lopez, Arguello, ICASSP 2024, arXiv 2404.05828 (PrivDL)",
         summary="every pixel moves anywhere, all channels together",
-        parameters=_COMMON_PARAMETERS,
+        parameters=SHUFFLE_PARAMETERS,
         key_bits="log2(N!): 8769 for 32 x 32",
         effective_key_bits="256; 32 with the published seeds (Key.legacy)",
         invertible=True,
@@ -152,7 +152,7 @@ class PixelShuffle(_Shuffle):
         nonce="per image; the paper has one key for everything (fixed_nonce=True)",
         strength="shuffle",
         accuracy="CIFAR-10: 94.1 % with the key, 11.8 % without or with a wrong one (VGG16-BN)",
-        attacks=_VALUES_STAY,
+        attacks=VALUES_STAY,
         network="exact conversion",
     )
 
@@ -185,109 +185,4 @@ class PixelShuffle(_Shuffle):
         return keyed_permutation(self.key, (batch.shape[1], batch.shape[2]))
 
 
-@dataclass(frozen=True, kw_only=True)
-class RowsColumns(_Shuffle):
-    """Move rows, columns, or both: what column-parallel sensors can do for free.
-
-    Parameters
-    ----------
-    order : {"rows+columns", "rows", "columns"}
-        What moves; columns are ordered anew in every row.
-    """
-
-    order: str = "rows+columns"
-
-    card: ClassVar[Card] = Card(
-        name="rows-columns",
-        paper="none: what the readout of a column-parallel sensor can do (docs: readout patterns)",
-        summary="rows in a drawn order, columns in an order drawn anew for every row",
-        parameters={"order": '"rows+columns": or "rows", or "columns"', **_COMMON_PARAMETERS},
-        key_bits="log2(H!) + H log2(W!)",
-        effective_key_bits="256, and no key is needed to rebuild rows",
-        invertible=True,
-        keyed=True,
-        nonce="per image",
-        strength="broken",
-        accuracy="none published",
-        attacks="one frame of 256 x 256: SSIM 0.90 for rows alone, 0.36 for columns; " + _VALUES_STAY,
-        network="exact conversion",
-    )
-
-    @property
-    def pattern(self) -> str:
-        """The multiplexer's pattern."""
-        if self.order not in ("rows+columns", "rows", "columns"):
-            raise SchemeError(f"order must be 'rows+columns', 'rows' or 'columns', got {self.order!r}.")
-        return self.order
-
-
-@dataclass(frozen=True, kw_only=True)
-class TileShuffle(_Shuffle):
-    """Shuffle inside tiles that stay in place.
-
-    Parameters
-    ----------
-    tile : int
-        Side of a tile in units; incomplete tiles at the edges are shuffled inside themselves.
-    """
-
-    tile: int = 8
-
-    card: ClassVar[Card] = Card(
-        name="tile-shuffle",
-        paper="none: what a sensor with a few line buffers can do (docs: readout patterns)",
-        summary="pixels move inside tiles that stay in place",
-        parameters={"tile": "8: side of a tile", **_COMMON_PARAMETERS},
-        key_bits="tiles * log2((T*T)!): 4736 for 32 x 32 in tiles of 8",
-        effective_key_bits="256, and no key is needed for a thumbnail",
-        invertible=True,
-        keyed=True,
-        nonce="per image",
-        strength="weak",
-        accuracy="none published",
-        attacks="one frame of 256 x 256: SSIM 0.87, 0.67, 0.50, 0.41, 0.36 for T = 2, 4, 8, 16, 32; " + _VALUES_STAY,
-        network="exact conversion",
-    )
-
-    @property
-    def pattern(self) -> str:
-        """The multiplexer's pattern."""
-        return f"tiles:{self.tile}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockShuffle(_Shuffle):
-    """Move blocks, their insides kept.
-
-    Parameters
-    ----------
-    block : int
-        Side of a block in units; incomplete blocks at the edges move among their own kind.
-    """
-
-    block: int = 4
-
-    card: ClassVar[Card] = Card(
-        name="block-shuffle",
-        paper="the permutation step of Sharma, Chen, Alam, arXiv 1902.01878, and of Kiya's group's block-wise methods",
-        summary="blocks move anywhere, their insides stay as they are",
-        parameters={"block": "4: side of a block", **_COMMON_PARAMETERS},
-        key_bits="log2(blocks!): 296 for 32 x 32 in blocks of 4",
-        effective_key_bits="no key is needed: a jigsaw",
-        invertible=True,
-        keyed=True,
-        nonce="per image; the papers have one key for a data set (fixed_nonce=True)",
-        strength="broken",
-        accuracy="none published for the step alone",
-        attacks="jigsaw solvers; " + _VALUES_STAY,
-        network="exact conversion",
-    )
-
-    @property
-    def pattern(self) -> str:
-        """The multiplexer's pattern."""
-        return f"blocks:{self.block}"
-
-
-for _family in (PixelShuffle, RowsColumns, TileShuffle, BlockShuffle):
-    register_scheme(_family.card.name, _family)
+register_scheme(PixelShuffle.card.name, PixelShuffle)

@@ -1,8 +1,9 @@
 """``shufflecam capture``: pictures and RAW files to shuffled DNGs."""
 
-from itertools import count
+import os
 from pathlib import Path
 from typing import Annotated
+from zlib import crc32
 
 import typer
 
@@ -17,7 +18,12 @@ def capture(
     exposure: Annotated[
         float, typer.Option("--exposure", help="Seconds; at 0.01 the picture's white just saturates.")
     ] = 0.01,
-    pattern: Annotated[str, typer.Option("--pattern", help="frame, rows, columns, rows+columns or tiles:T.")] = "frame",
+    pattern: Annotated[
+        str,
+        typer.Option(
+            "--pattern", help="frame, or a weak one: rows, columns, rows+columns, lines:L, tiles:T, blocks:T."
+        ),
+    ] = "frame",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     seed: Seed = None,
 ) -> None:
@@ -28,28 +34,27 @@ def capture(
     Example: shufflecam capture photos/ --key door.key --sensor imx477 --out shuffled
     """
     from scrambler import Key, Multiplexer, seeded_nonce
-    from sensor import Camera, RawFrame, Scene
-    from shufflecam.commands.results import report_failures
-    from shufflecam.console import stdout
+    from sensor import Camera
+    from shufflecam.commands.results import report
+    from shufflecam.console import stderr
     from shufflecam.inputs import PICTURES, RAW_FILES, Input, expand, folder_of, for_each
+    from shufflecam.sources import natural_frame
 
     secret = Key.load(key)
     multiplexer = Multiplexer(secret, pattern=pattern, unit=unit)
-    camera = Camera(sensor, multiplexer=multiplexer, seed=camera_seed(seed))
-    items = expand(inputs, PICTURES | RAW_FILES)
-    numbers = count()
+    camera = Camera(sensor, seed=camera_seed(seed))
+    items = expand(inputs, PICTURES | RAW_FILES, skip=out)
+    if pattern != "frame":
+        stderr.print(f"pattern {pattern} is weak: {multiplexer.leak}")
 
     def work(item: Input) -> None:
-        name = item.name.as_posix()
-        nonce = None if seed is None else seeded_nonce(secret, seed, name)
-        if item.path.suffix.lower() in RAW_FILES:
-            frame = RawFrame.load(item.path).shuffle(multiplexer, nonce=nonce)
-        else:
-            frame = camera.capture(Scene.from_image(item.path), exposure_s=exposure, frame=next(numbers), nonce=nonce)
+        where = os.fsencode(item.path.resolve())
+        nonce = None if seed is None else seeded_nonce(secret, seed, where.hex())
+        # The noise, too, follows from the path alone, whatever other files the folder holds.
+        natural = natural_frame(item.path, camera, exposure_s=exposure, frame=crc32(where))
         target = item.output(out, ".dng")
         with folder_of(target):
-            frame.save(target)
+            natural.shuffle(multiplexer, nonce=nonce).save(target)
 
     failures = for_each(items, work, "capturing")
-    stdout.print(f"{len(items) - len(failures)} frames in {out}, shuffled under key {secret.id}")
-    report_failures(failures)
+    report(len(items), failures, f"frames in {out}, shuffled under key {secret.id}")

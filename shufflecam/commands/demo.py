@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shufflecam.commands.options import Model, Seed, Sensor, camera_seed
+from shufflecam.commands.options import Model, Sensor, camera_seed
 
 if TYPE_CHECKING:
     from scrambler import Key
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def demo(
     picture: Annotated[
-        Path | None, typer.Argument(help="A picture; default: a horse that comes with scikit-image.")
+        Path | None, typer.Argument(help="A picture or RAW file; default: a horse that comes with scikit-image.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the DNG and the figure.")] = Path("shufflecam-demo"),
     sensor: Sensor = "imx477",
@@ -23,31 +23,35 @@ def demo(
     wrong_keys: Annotated[
         int, typer.Option("--wrong-keys", help="Also count the labels that so many wrong keys give.", min=0)
     ] = 0,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Fix the sensor's noise; the key is fresh all the same.")
+    ] = None,
 ) -> None:
     """Capture a picture with a shuffling sensor, label it with and without the key, and draw what each party sees.
 
+    The key is made for this run and not kept.
+
     Example: shufflecam demo --wrong-keys 100
     """
-    from scrambler import Key, Multiplexer, seeded_nonce
-    from sensor import Camera, RawFrame, Scene, develop
+    from scrambler import Key, Multiplexer
+    from sensor import Camera, develop
     from shufflecam.chain import Labeller, seen_without_key
     from shufflecam.console import print_table, stdout
     from shufflecam.figures import write_figure
-    from shufflecam.inputs import folder_of
+    from shufflecam.inputs import folder_of, named
+    from shufflecam.sources import natural_frame, read_frame
 
     source = picture or _bundled_horse()
+    dng, figure = out / f"{source.name}.dng", out / f"{source.name}.png"
     labeller = Labeller.load(model)
     key, wrong = Key.generate(), Key.generate()
-    nonce = None if seed is None else seeded_nonce(key, seed, source.name)
-    camera = Camera(sensor, multiplexer=Multiplexer(key), seed=camera_seed(seed))
-    captured = camera.capture(Scene.from_image(source), nonce=nonce)
-    dng, figure = out / f"{source.name}.dng", out / f"{source.name}.png"
-    with folder_of(dng):
-        captured.save(dng)
+    with named(source):
+        captured = natural_frame(source, Camera(sensor, seed=camera_seed(seed))).shuffle(Multiplexer(key))
+        with folder_of(dng):
+            captured.save(dng)
 
     # From here on only the file is used, as a receiver would.
-    frame = RawFrame.load(dng)
+    frame = read_frame(dng)
     natural = frame.unshuffle(key)
     answers = {
         "plain": ("natural order", labeller.label(natural)),
@@ -68,9 +72,8 @@ def demo(
         [(name, order, answer.name, f"{answer.probability:.3f}") for name, (order, answer) in answers.items()],
     )
     height, width = frame.mosaic.shape
-    stdout.print(
-        f"\n{source.name}: {height} x {width} photosites of {frame.sensor}, key {key.id}\nwrote {dng} and {figure}"
-    )
+    stdout.print(f"\n{source.name}: {height} x {width} photosites of {frame.sensor}, key {key.id} (not kept)")
+    stdout.print(f"wrote {dng} and {figure}")
     if wrong_keys:
         _count_wrong_keys(labeller, frame, key, wrong_keys)
 

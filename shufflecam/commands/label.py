@@ -22,26 +22,28 @@ def label(
     Example: shufflecam label shuffled/ --key door.key
     """
     from scrambler import Key
-    from sensor import RawFrame
     from shufflecam.chain import Label, Labeller
-    from shufflecam.commands.results import report_failures
+    from shufflecam.commands.results import report
     from shufflecam.console import print_table
     from shufflecam.inputs import RAW_FILES, Input, expand, for_each
+    from shufflecam.sources import read_frame
 
     secret = None if key is None else Key.load(key)
+    items = expand(inputs, RAW_FILES)
     labeller = Labeller.load(model)
     rows: list[tuple[Path, Label, str | None]] = []
 
     def work(item: Input) -> None:
-        frame = RawFrame.load(item.path)
+        frame = read_frame(item.path)
         rows.append((item.path, labeller.label(frame, secret), frame.key_id))
 
-    failures = for_each(expand(inputs, RAW_FILES), work, "labelling")
+    failures = for_each(items, work, "labelling")
     if as_json:
         for path, answer, key_id in rows:
             line = {"file": str(path), "label": answer.name, "probability": answer.probability, "key_id": key_id}
             typer.echo(json.dumps(line))
     elif rows:
-        cells = [(str(p), a.name, f"{a.probability:.3f}", key_id or "natural order") for p, a, key_id in rows]
-        print_table(("frame", "label", "probability", "key id"), cells)
-    report_failures(failures)
+        # The path comes last: it may be long, and must not squeeze the label.
+        cells = [(a.name, f"{a.probability:.3f}", key_id or "natural order", str(p)) for p, a, key_id in rows]
+        print_table(("label", "probability", "key id", "frame"), cells)
+    report(len(items), failures)

@@ -60,4 +60,4 @@ def models(as_json: Json = False) -> None:
             for name, card in trained.items()
         ],
     )
-    typer.echo(f"\narchitectures to train: {', '.join(list_models())}")
+    typer.echo(f"\narchitectures of networks.build: {', '.join(list_models())}; `shufflecam train` trains airbench94")

@@ -13,9 +13,7 @@ Sensor = Annotated[str, typer.Option("--sensor", help="Preset name (see `shuffle
 Model = Annotated[str, typer.Option("--model", help="Trained network (see `shufflecam models`) or a weights file.")]
 Seed = Annotated[
     int | None,
-    typer.Option(
-        "--seed", help="Fix noise and nonces, for tests and studies only: the same input then gets the same nonce."
-    ),
+    typer.Option("--seed", help="Fix noise and nonces by key, seed and input path: for tests and studies only."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 

@@ -30,9 +30,11 @@ def show(
     """
     from scrambler import Key
     from scrambler.errors import ShuffleCamError
+    from sensor import Camera
     from shufflecam.console import stdout
     from shufflecam.figures import write_figure
-    from shufflecam.inputs import PICTURES, RAW_FILES, expand, folder_of
+    from shufflecam.inputs import PICTURES, RAW_FILES, expand, folder_of, named
+    from shufflecam.sources import natural_frame
 
     if out.suffix.lower() != ".png":
         raise ShuffleCamError(f"{out}: the figure is a PNG, give a name that ends in .png")
@@ -40,20 +42,14 @@ def show(
     if len(items) > _MOST_ROWS:
         raise ShuffleCamError(f"{len(items)} frames do not fit one figure; give {_MOST_ROWS} or fewer")
     secret = None if key is None else Key.load(key)
-    rows = [_views(_frame(item.path, secret, sensor), item.path.name, secret) for item in items]
+    camera = Camera(sensor)
+    rows = []
+    for item in items:
+        with named(item.path):
+            rows.append(_views(natural_frame(item.path, camera), item.path.name, secret))
     with folder_of(out):
         write_figure(out, rows, histograms=True)
     stdout.print(f"wrote {out}")
-
-
-def _frame(path: Path, key: "Key | None", sensor: str) -> "RawFrame":
-    """Return the frame in a RAW file, or a capture of a picture in natural order."""
-    from sensor import Camera, RawFrame, Scene
-    from shufflecam.inputs import RAW_FILES
-
-    if path.suffix.lower() in RAW_FILES:
-        return RawFrame.load(path)
-    return Camera(sensor).capture(Scene.from_image(path))
 
 
 def _views(frame: "RawFrame", name: str, key: "Key | None") -> "list[Panel]":

@@ -1,5 +1,7 @@
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 import warnings
 
@@ -49,6 +51,43 @@ def test_forked_and_spawned_workers_never_repeat_a_nonce():
                 for nonces in pool.map(_draw, [20_000] * 8):
                     drawn += nonces
     assert len(set(drawn)) == len(drawn) == 320_000
+
+
+def _draw_in_a_fork(count):
+    read, written = os.pipe()
+    if os.fork() == 0:
+        os.write(written, b"".join(new_nonces(count)))
+        os._exit(0)
+    octets = b""
+    while len(octets) < 16 * count:
+        octets += os.read(read, 1 << 16)
+    os.wait()
+    for end in (read, written):
+        os.close(end)
+    return [octets[i : i + 16] for i in range(0, len(octets), 16)]
+
+
+def test_forks_of_one_random_state_and_one_clock_draw_different_nonces(monkeypatch):
+    # What a cloned machine shares: the pool of the random source. Only the process ids differ here.
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(count))
+    monkeypatch.setattr(time, "time_ns", lambda: 1)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 2)
+    drawn = [nonce for _ in range(4) for nonce in _draw_in_a_fork(2000)] + new_nonces(2000)
+    assert len(set(drawn)) == 10_000
+
+
+@pytest.mark.slow
+def test_restarted_programs_with_one_random_state_draw_different_nonces():
+    program = (
+        "import os; os.urandom = lambda count: bytes(count)\n"
+        "from scrambler import new_nonces; print(*(nonce.hex() for nonce in new_nonces(1000)))"
+    )
+    drawn = []
+    for _ in range(4):
+        drawn += subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        ).stdout.split()
+    assert len(set(drawn)) == 4000
 
 
 def test_a_seeded_nonce_depends_on_key_seed_and_name():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from scrambler import FrameError, Permutation, PermutationError, SecretPickleError
 from scrambler import kernels as all_kernels
-from scrambler.uniform import uniform_permutation, uniform_route
+from scrambler.routed import Routed
+from scrambler.uniform import UniformDraw, uniform_permutation
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9))
 
@@ -116,12 +117,12 @@ def test_large_frames_and_batches_take_the_parallel_kernels_and_match_indexing(d
     np.testing.assert_array_equal(gathered.unshuffle(expected, channels_last=channels_last), frames)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_route_and_its_table_move_everything_alike(dtype, channels):
     shape = (514, 511)
     count = shape[0] * shape[1]
-    routed = Permutation.of_route(uniform_route(bytes(32), count), shape)
+    routed = Permutation.of_mover(Routed(UniformDraw(bytes(32), count)), shape)
     table = Permutation(uniform_permutation(bytes(32), count), shape)
     frames = np.random.default_rng(2).integers(0, 255, (2, *shape, channels)).astype(dtype)
     shuffled = routed.shuffle(frames, channels_last=True)

@@ -1,0 +1,86 @@
+"""``shufflecam seal``: frames into encrypted and authenticated files."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shufflecam.commands.options import KeyFile, OutFolder
+
+if TYPE_CHECKING:
+    from sensor import RawFrame
+
+FRAME_FORMAT = "shufflecam-frame/v1"
+
+
+def seal(
+    inputs: Annotated[list[Path], typer.Argument(help="RAW files, or folders of them.", metavar="IN...")],
+    key: KeyFile,
+    out: OutFolder,
+) -> None:
+    """Seal frames for storage and transport: only their size and the key's id show, and every change is noticed.
+
+    Frames in natural order are shuffled first, under the same key. IN.dng becomes DIR/IN.dng.sealed.
+
+    Example: shufflecam seal shuffled/ --key door.key --out sealed
+    """
+    from scrambler import Key, Multiplexer
+    from scrambler import seal as seal_values
+    from shufflecam.commands.results import report
+    from shufflecam.inputs import RAW_FILES, Input, expand, folder_of, for_each
+    from shufflecam.sources import read_frame
+
+    secret = Key.load(key)
+    items = expand(inputs, RAW_FILES, skip=out)
+
+    def work(item: Input) -> None:
+        frame = read_frame(item.path)
+        if not frame.is_shuffled:
+            frame = frame.shuffle(Multiplexer(secret))
+        target = item.output(out, ".sealed")
+        # A foreign RAW file may hold codes above its own bit depth.
+        bits = max(frame.bit_depth, int(frame.mosaic.max()).bit_length())
+        with folder_of(target):
+            seal_values(target, frame.mosaic, secret, metadata=frame_metadata(frame), bits=bits)
+
+    failures = for_each(items, work, "sealing")
+    report(len(items), failures, f"frames in {out}, sealed with key {secret.id}")
+
+
+def frame_metadata(frame: "RawFrame") -> dict[str, Any]:
+    """Return everything but the mosaic, as JSON values; inverse of :func:`frame_of`."""
+    metadata: dict[str, Any] = {"format": FRAME_FORMAT}
+    for field in fields(frame):
+        value = getattr(frame, field.name)
+        if field.name == "mosaic":
+            continue
+        if isinstance(value, bytes):
+            value = value.hex()
+        metadata[field.name] = value.tolist() if hasattr(value, "tolist") else value
+    return metadata
+
+
+def frame_of(mosaic: Any, metadata: dict[str, Any]) -> "RawFrame":
+    """Return the frame that was sealed; inverse of :func:`frame_metadata`.
+
+    Raises
+    ------
+    SealedFileError
+        If the file holds something else than a frame.
+    """
+    from scrambler import SealedFileError
+    from sensor import RawFrame
+
+    attributes = dict(metadata)
+    if attributes.pop("format", None) != FRAME_FORMAT or set(attributes) != _attribute_names():
+        raise SealedFileError("this sealed file holds no frame: open it with scrambler.open_sealed.")
+    if attributes["nonce"] is not None:
+        attributes["nonce"] = bytes.fromhex(attributes["nonce"])
+    return RawFrame(mosaic=mosaic, **attributes)
+
+
+def _attribute_names() -> set[str]:
+    from sensor import RawFrame
+
+    return {field.name for field in fields(RawFrame)} - {"mosaic"}
