@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from numba import get_num_threads
 
-BAND_PX = 1 << 16
+BAND_PX = 1 << 17
 PARALLEL_PX = 100_000
 
 

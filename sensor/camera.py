@@ -1,27 +1,27 @@
 """A camera: a sensor with a seed, a temperature, a gain and, if it has one, a keyed readout."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler import Multiplexer
-from sensor.adc import convert
+from scrambler import Multiplexer, new_nonce
 from sensor.bands import for_each_band
-from sensor.cfa import cfa_tile, sample_mosaic
-from sensor.colour import camera_response
-from sensor.counter_rng import NoiseSource, check_integer
-from sensor.dark_current import dark_current
-from sensor.dsnu import dsnu
+from sensor.cfa import cfa_tile
+from sensor.charge_to_codes import ChargeToCodes
+from sensor.counter_rng import NoiseSource, Stream, check_integer
 from sensor.errors import CaptureError
-from sensor.full_well import full_well
+from sensor.fixed_maps import FixedMaps
+from sensor.light_to_charge import LightToCharge
 from sensor.params import REFERENCE_EXPOSURE_S, SensorParams
 from sensor.presets import sensor_preset
-from sensor.prnu import prnu
 from sensor.raw_frame import RawFrame
-from sensor.read_noise import read_noise
 from sensor.scene import Scene
-from sensor.shot_noise import shot_noise
+from sensor.switch_network import SwitchNetwork
+
+STAGES = ("post-adc", "pre-adc")
+SAMPLERS = ("exact", "fast")
 
 
 class Camera:
@@ -32,7 +32,7 @@ class Camera:
     sensor : str, Path or SensorParams
         A preset's name, the path of a preset file, or the numbers themselves.
     multiplexer : Multiplexer, optional
-        Keyed readout behind the converter. Without it, frames are natural.
+        Keyed readout. Without it, frames are natural.
     seed : int
         What makes this camera differ from the next of its kind, 0 to 2**64 - 1. PRNU and DSNU depend on it alone,
         temporal noise on it and the frame number.
@@ -43,6 +43,17 @@ class Camera:
         Sensor temperature; by default the one the dark current was measured at.
     gain : float
         Amplifier gain, as a multiple of base gain.
+    stage : str
+        Where the multiplexer sits. ``"post-adc"``: it moves finished codes, and unshuffling gives the natural frame
+        back bit for bit. ``"pre-adc"``: it moves voltages, so a photosite meets the converter of its slot's column at
+        its slot's time, and the switches leave their own marks.
+    network : SwitchNetwork, optional
+        The switches of a multiplexer before the converters; with usual figures by default. Row order alone
+        (pattern "rows") needs none, and has none.
+    sampler : str
+        How electrons and Gaussian read noise are drawn. ``"exact"``: one word a number, in double precision.
+        ``"fast"``: both from one pair of words, in single precision, several times sooner; the distributions are the
+        same, the bits are not. See :mod:`sensor.fast_draws`.
 
     Examples
     --------
@@ -59,6 +70,9 @@ class Camera:
         shape: str | tuple[int, int] | None = None,
         temperature_k: float | None = None,
         gain: float = 1.0,
+        stage: str = "post-adc",
+        network: SwitchNetwork | None = None,
+        sampler: str = "exact",
     ) -> None:
         self.params = sensor if isinstance(sensor, SensorParams) else sensor_preset(sensor)
         if multiplexer is not None and not isinstance(multiplexer, Multiplexer):
@@ -71,9 +85,21 @@ class Camera:
         _check_range("temperature_k", self.temperature_k, 1, 500)
         _check_range("gain", gain, 1e-3, 1e4)
         self.gain = gain
+        if stage not in STAGES:
+            raise CaptureError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
+        if stage == "pre-adc" and multiplexer is None:
+            raise CaptureError('stage="pre-adc" says where the multiplexer sits, but this camera has none')
+        if network is not None and (stage != "pre-adc" or not isinstance(network, SwitchNetwork)):
+            raise CaptureError('network must be a sensor.SwitchNetwork, and belongs to stage="pre-adc"')
+        self.stage = stage
+        self.network = SwitchNetwork() if network is None else network
+        if sampler not in SAMPLERS:
+            raise CaptureError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
+        self.sampler = sampler
+        self._maps: FixedMaps | None = None
 
     def __repr__(self) -> str:
-        readout = "" if self.multiplexer is None else f", {self.multiplexer!r}"
+        readout = "" if self.multiplexer is None else f", {self.multiplexer!r}, stage={self.stage!r}"
         return f"Camera({self.params.name!r}{readout}, seed={self.seed}, gain={self.gain:g})"
 
     def _checked_shape(self, shape: str | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -96,9 +122,11 @@ class Camera:
     ) -> RawFrame:
         """Expose the sensor to a scene and read it out.
 
-        Light takes this way: camera colours and colour filter, exposure, PRNU, dark current, shot noise, full well,
-        DSNU, read noise, gain, black level and converter, multiplexer. The multiplexer moves finished codes, so
-        ``frame.unshuffle(key)`` is bit for bit the frame of the same camera without one.
+        Light takes this way: camera colours and colour filter, exposure, PRNU, dark current and hot pixels, shot
+        noise, full well and blooming, defects, DSNU, reset, telegraph and read noise; then column pattern, row and
+        banding noise, gain, black level and converter. Behind all that a multiplexer at stage "post-adc" moves
+        finished codes, so ``frame.unshuffle(key)`` is bit for bit the frame of the same camera without one. At stage
+        "pre-adc" it sits before the column pattern.
 
         Parameters
         ----------
@@ -126,49 +154,84 @@ class Camera:
         check_integer("frame", frame, 32)
         if nonce is not None and self.multiplexer is None:
             raise CaptureError("a nonce was given, but this camera has no multiplexer to use it")
-        natural = self._natural(self._codes(scene, exposure_s, frame), exposure_s)
-        return natural if self.multiplexer is None else natural.shuffle(self.multiplexer, nonce)
-
-    def _codes(self, scene: Scene, exposure_s: float, frame: int) -> NDArray[np.uint16]:
-        """Return the codes in natural order."""
-        params = self.params
-        tile = cfa_tile(params.cfa)
-        rows, columns = tile.shape
-        light = scene.cut(rows, columns) if self.shape is None else scene.fit(self.shape)
-        height, width = light.shape
-        if height * width == 0:
-            raise CaptureError(f"the scene is {scene.shape}, smaller than one colour-filter period of {tile.shape}")
-        response = camera_response(params.color_matrix, params.white_balance)
-        electrons = np.float32(params.saturation_e * exposure_s / REFERENCE_EXPOSURE_S)
-        dark_e = np.float32(
-            dark_current(
-                params.dark_current_e_per_s,
-                temperature_k=self.temperature_k,
-                reference_k=params.dark_reference_k,
-                doubling_k=params.dark_doubling_k,
-                exposure_s=exposure_s,
-            )
+        light = self._on_sensor(scene)
+        front = LightToCharge(
+            params=self.params,
+            seed=self.seed,
+            frame=frame,
+            temperature_k=self.temperature_k,
+            gain=self.gain,
+            exposure_s=exposure_s,
+            sampler=self.sampler,
+            maps=self._fixed_maps(light.shape),
         )
+        rear = ChargeToCodes(params=self.params, seed=self.seed, frame=frame, gain=self.gain)
+        if self.multiplexer is None:
+            return self._natural(self._codes(light, front, rear), exposure_s)
+        if self.stage == "post-adc":
+            return self._natural(self._codes(light, front, rear), exposure_s).shuffle(self.multiplexer, nonce)
+        return self._switched(light, front, rear, self.multiplexer, nonce)
+
+    def _fixed_maps(self, shape: tuple[int, int]) -> FixedMaps:
+        """Return the maps of the size last used."""
+        if self._maps is None or self._maps.shape != shape:
+            self._maps = FixedMaps(shape)
+        spreads = {Stream.PRNU: self.params.prnu_percent, Stream.DSNU: self.params.dsnu_e}
+        self._maps.prepare(*(stream for stream, spread in spreads.items() if spread != 0))
+        return self._maps
+
+    def _on_sensor(self, scene: Scene) -> Scene:
+        rows, columns = cfa_tile(self.params.cfa).shape
+        light = scene.cut(rows, columns) if self.shape is None else scene.fit(self.shape)
+        if 0 in light.shape:
+            raise CaptureError(f"the scene is {scene.shape}, smaller than one colour-filter period of {rows, columns}")
+        return light
+
+    def _codes(self, light: Scene, front: LightToCharge, rear: ChargeToCodes) -> NDArray[np.uint16]:
+        """Return the codes in natural order."""
+        height, width = light.shape
         codes = np.empty((height, width), np.uint16)
+        # Only charge that spills between rows needs the whole frame at once.
+        spilt = front.frame_rows(light) if self.params.blooming_fraction != 0 else None
 
         def expose(first: int, end: int) -> None:
-            noise = NoiseSource(seed=self.seed, frame=frame, origin=(first, 0))
-            mean_e = prnu(sample_mosaic(light.rows(first, end), tile, response) * electrons, params.prnu_percent, noise)
-            mean_e = mean_e + dark_e
-            charge_e = shot_noise(mean_e, noise) if params.shot_noise else mean_e
-            charge_e = full_well(charge_e, params.full_well_e)
-            charge_e = dsnu(charge_e, params.dsnu_e, noise)
-            charge_e = read_noise(charge_e, params.total_read_noise_e(self.gain), noise)
-            codes[first:end] = convert(
-                charge_e,
-                gain_dn_per_e=params.gain_dn_per_e * self.gain,
-                black_level_dn=params.black_level_dn,
-                bit_depth=params.bit_depth,
-            )
+            charge_e = front.rows(light, first, end) if spilt is None else spilt[first:end]
+            codes[first:end] = rear.rows(charge_e, first)
 
-        for_each_band(height, width, rows, expose)
+        for_each_band(height, width, cfa_tile(self.params.cfa).shape[0], expose)
         codes.flags.writeable = False
         return codes
+
+    def _switched(
+        self, light: Scene, front: LightToCharge, rear: ChargeToCodes, mux: Multiplexer, nonce: bytes | None
+    ) -> RawFrame:
+        """Return the frame of a multiplexer that moves voltages."""
+        height, width = light.shape
+        rows, columns = cfa_tile(self.params.cfa).shape
+        nonce = new_nonce() if nonce is None else nonce
+        unit = mux.unit_for(rgb=False)
+        order = mux.permutation((height, width), nonce, unit=unit, period=(rows, columns))
+        charge_e = order.shuffle(front.frame_rows(light))
+        has_switches = mux.pattern != "rows"
+        if has_switches:
+            charge_e = self.network.settled(charge_e)
+        codes = np.empty((height, width), np.uint16)
+
+        def read(first: int, end: int) -> None:
+            at_columns = charge_e[first:end]
+            if has_switches:
+                at_columns = self.network.sampled(
+                    at_columns,
+                    NoiseSource(seed=self.seed, frame=front.frame, origin=(first, 0)),
+                    temperature_k=self.temperature_k,
+                    conversion_gain_v_per_e=self.params.conversion_gain_v_per_e,
+                )
+            codes[first:end] = rear.rows(at_columns, first)
+
+        for_each_band(height, width, 1, read)
+        codes.flags.writeable = False
+        natural = self._natural(codes, front.exposure_s)
+        return replace(natural, key_id=mux.key.id, nonce=nonce, pattern=mux.pattern, unit=unit)
 
     def _natural(self, codes: NDArray[np.uint16], exposure_s: float) -> RawFrame:
         params = self.params

@@ -4,6 +4,7 @@ A pattern is the letters of its square tile, row by row: ``"RGGB"`` and its shif
 quad-Bayer, 36 for X-Trans, ``"W"`` for a sensor without filters.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ MONO = "W"
 _COLOURS = "RGBW"
 
 
+@lru_cache(maxsize=32)
 def cfa_tile(cfa: str) -> NDArray[np.uint8]:
     """Return the tile of a pattern as colour numbers.
 
@@ -31,7 +33,7 @@ def cfa_tile(cfa: str) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (n, n)
-        0 red, 1 green, 2 blue, 3 clear.
+        0 red, 1 green, 2 blue, 3 clear; read-only.
 
     Raises
     ------
@@ -48,18 +50,20 @@ def cfa_tile(cfa: str) -> NDArray[np.uint8]:
         raise RawFrameError(
             f"colour filter pattern {cfa!r} is not known; give the letters of its tile row by row, such as 'RGGB'"
         )
-    return np.array([_COLOURS.index(letter) for letter in cfa], np.uint8).reshape(side, side)
+    tile = np.array([_COLOURS.index(letter) for letter in cfa], np.uint8).reshape(side, side)
+    tile.flags.writeable = False
+    return tile
 
 
-def sample_mosaic(rgb: NDArray[np.float32], tile: NDArray[np.uint8], response: NDArray[np.float64]) -> NDArray[Any]:
+def sample_mosaic(light: NDArray[np.float32], tile: NDArray[np.uint8], response: NDArray[np.float64]) -> NDArray[Any]:
     r"""Return what each photosite sees of a linear picture.
 
     .. math:: s_n = \max\Big(0, \sum_k R_{c(n), k}\, x_{n, k}\Big), \qquad c(n) = \mathrm{tile}[y \bmod h, x \bmod w]
 
     Parameters
     ----------
-    rgb : ndarray of float32, shape (H, W, 3)
-        Linear sRGB; the first row lies on the tile's first row.
+    light : ndarray of float32, shape (H, W, 3) or (H, W)
+        Linear sRGB, or grey that stands for all three; the first row lies on the tile's first row.
     tile : ndarray of uint8, shape (h, w)
         Colour numbers, see :func:`cfa_tile`.
     response : ndarray of float64, shape (4, 3)
@@ -70,8 +74,9 @@ def sample_mosaic(rgb: NDArray[np.float32], tile: NDArray[np.uint8], response: N
     ndarray of float32, shape (H, W)
         1.0 is what saturates the most sensitive colour at the reference exposure.
     """
-    out = np.empty(rgb.shape[:2], np.float32)
-    _sample(np.ascontiguousarray(rgb, np.float32), tile, response.astype(np.float32), out)
+    out = np.empty(light.shape[:2], np.float32)
+    kernel = _sample if light.ndim == 3 else _sample_grey
+    kernel(np.ascontiguousarray(light, np.float32), tile, response.astype(np.float32), out)
     return out
 
 
@@ -87,3 +92,21 @@ def _sample(rgb: NDArray[Any], tile: NDArray[Any], response: NDArray[Any], out: 
             for x in range(start, width, tile_width):
                 seen = r * rgb[y, x, 0] + g * rgb[y, x, 1] + b * rgb[y, x, 2]
                 out[y, x] = max(seen, np.float32(0))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sample_grey(grey: NDArray[Any], tile: NDArray[Any], response: NDArray[Any], out: NDArray[Any]) -> None:
+    """Set ``out[y, x]`` as :func:`_sample` does for a picture with this grey in all three channels."""
+    height, width = out.shape
+    tile_height, tile_width = tile.shape
+    for y in range(height):
+        source, target = grey[y], out[y]
+        if tile_width == 1:
+            r, g, b = response[tile[y % tile_height, 0]]
+            for x in range(width):
+                target[x] = max(r * source[x] + g * source[x] + b * source[x], np.float32(0))
+        else:
+            for start in range(tile_width):
+                r, g, b = response[tile[y % tile_height, start]]
+                for x in range(start, width, tile_width):
+                    target[x] = max(r * source[x] + g * source[x] + b * source[x], np.float32(0))

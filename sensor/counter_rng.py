@@ -8,7 +8,7 @@ Source of the generator: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Pa
 1, 2, 3", SC 2011; known answers from the authors' Random123 distribution are in the tests.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sensor.errors import CaptureError
+from sensor.fixed_maps import FixedMaps
 
 
 class Stream(IntEnum):
@@ -26,6 +27,22 @@ class Stream(IntEnum):
     DSNU = 2
     SHOT = 3
     READ = 4
+    TUKEY = 5
+    HOT_SITE = 6
+    HOT_SIZE = 7
+    DEFECT = 8
+    RESET = 9
+    TELEGRAPH_SITE = 10
+    TELEGRAPH_SIZE = 11
+    TELEGRAPH_STATE = 12
+    ROW = 13
+    COLUMN_OFFSET = 14
+    COLUMN_GAIN = 15
+    BANDING = 16
+    CAPACITORS = 17
+    SWITCH_RESET = 18
+    SWITCH_INJECTION = 19
+    PAIR = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +57,14 @@ class NoiseSource:
         Frame number, 0 to 2**32 - 1; temporal noise differs between frames.
     origin : tuple of int
         Row and column of the tile's first photosite on the sensor.
+    maps : FixedMaps, optional
+        Where fixed patterns are kept from frame to frame; they are the same with and without.
     """
 
     seed: int = 0
     frame: int = 0
     origin: tuple[int, int] = (0, 0)
+    maps: FixedMaps | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_integer("seed", self.seed, 64)
@@ -76,7 +96,19 @@ class NoiseSource:
 
     def normals(self, stream: Stream, shape: tuple[int, int], *, fixed: bool = False) -> NDArray[np.float32]:
         """Return one standard normal number for each photosite; parameters as for :meth:`words`."""
-        return standard_normal(self.words(stream, shape, fixed=fixed))
+
+        def draw() -> NDArray[np.float32]:
+            return standard_normal(self.words(stream, shape, fixed=fixed))
+
+        if fixed and self.maps is not None and self.origin[1] == 0 and shape[1] == self.maps.shape[1]:
+            first = self.origin[0]
+            kept = self.maps.rows(stream, first, first + shape[0], draw)
+            return draw() if kept is None else kept
+        return draw()
+
+    def uniforms(self, stream: Stream, shape: tuple[int, int], *, fixed: bool = False) -> NDArray[np.float64]:
+        """Return one number between 0 and 1 for each photosite; parameters as for :meth:`words`."""
+        return np.asarray((self.words(stream, shape, fixed=fixed) + 0.5) * 2.0**-32, np.float64)
 
 
 def check_integer(name: str, value: int, bits: int) -> None:

@@ -13,6 +13,7 @@ from sensor.demosaic import BORDER_PX, METHODS, demosaic_rows
 from sensor.demosaic_any import BORDER_PX as BORDER_ANY_PX
 from sensor.demosaic_any import demosaic_any_rows
 from sensor.errors import DevelopError
+from sensor.libraw_demosaic import ALGORITHMS, libraw_rows
 from sensor.raw_frame import RawFrame
 from sensor.white_balance import balanced_rows
 
@@ -39,7 +40,8 @@ def develop(
         Needed for a shuffled frame.
     demosaic : str
         ``"malvar"`` or ``"bilinear"`` for Bayer arrays, see :func:`sensor.demosaic.demosaic_rows`. Others, such as
-        quad-Bayer and X-Trans, have one method: :func:`sensor.demosaic_any.demosaic_any_rows`.
+        quad-Bayer and X-Trans, have one method: :func:`sensor.demosaic_any.demosaic_any_rows`. For natural Bayer frames
+        also LibRaw's, see :mod:`sensor.libraw_demosaic`.
     tone : str
         ``"srgb"`` for a picture to look at, ``"linear"`` for linear light.
     force : bool
@@ -57,8 +59,8 @@ def develop(
     DevelopError
         For an unknown option, a filter array that lacks a colour, or a frame smaller than its period.
     """
-    if demosaic not in METHODS:
-        raise DevelopError(f"demosaic must be one of {', '.join(METHODS)}, got {demosaic!r}")
+    if demosaic not in (*METHODS, *ALGORITHMS):
+        raise DevelopError(f"demosaic must be one of {', '.join((*METHODS, *ALGORITHMS))}, got {demosaic!r}")
     if tone not in TONES:
         raise DevelopError(f"tone must be one of {', '.join(TONES)}, got {tone!r}")
     height, width = frame.shape
@@ -76,9 +78,12 @@ def develop(
     slot = None if permutation is None else permutation.slot
     matrix = np.eye(3) if frame.cfa == MONO else frame.color_matrix
     out = np.empty((height, width, 3), np.float32)
+    ready = libraw_rows(frame, demosaic) if demosaic in ALGORITHMS else None
 
     def develop_band(first: int, end: int) -> None:
-        if frame.cfa == MONO:
+        if ready is not None:
+            rgb = ready[first:end]
+        elif frame.cfa == MONO:
             rgb = np.repeat(balanced_rows(frame, slot, first, end, 0)[:, :, None], 3, axis=2)
         elif frame.cfa in BAYER:
             rgb = demosaic_rows(balanced_rows(frame, slot, first, end, BORDER_PX), tile, demosaic)

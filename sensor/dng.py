@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sensor.bit_packing import pack_rows
 from sensor.errors import RawFileError
 
 # TIFF field types: code, struct letter, bytes.
@@ -27,27 +28,32 @@ Tags = dict[int, tuple[int, Any]]
 """Tag number to field type and value: bytes for the byte types, else a sequence of numbers."""
 
 
-def dng_bytes(mosaic: NDArray[np.uint16], tags: Tags, exif: Tags) -> tuple[bytes, NDArray[np.uint16]]:
+def dng_bytes(
+    mosaic: NDArray[np.uint16], tags: Tags, exif: Tags, bits: int = 16
+) -> tuple[bytes, NDArray[np.uint16] | NDArray[np.uint8]]:
     """Return the header of a little-endian DNG and the pixels that follow it.
 
     Parameters
     ----------
     mosaic : ndarray of uint16, shape (H, W)
-        Stored in 16-bit words, uncompressed, as one strip.
+        Stored uncompressed, as one strip.
     tags, exif : Tags
         Fields of the main directory (what describes the strip is added here) and of the Exif directory.
+    bits : int
+        16 for little-endian words; less for codes without gaps, see :func:`sensor.bit_packing.pack_rows`.
     """
     height, width = mosaic.shape
+    pixels = mosaic.astype("<u2", copy=False) if bits == 16 else pack_rows(mosaic, bits)
     fields: Tags = {
         254: (LONG, [0]),  # a full-resolution image
         256: (LONG, [width]),
         257: (LONG, [height]),
-        258: (SHORT, [16]),
+        258: (SHORT, [bits]),
         259: (SHORT, [1]),  # not compressed
         _STRIP_OFFSETS: (LONG, [0]),
         277: (SHORT, [1]),
         278: (LONG, [height]),
-        279: (LONG, [mosaic.nbytes]),
+        279: (LONG, [pixels.nbytes]),
         284: (SHORT, [1]),
         _EXIF_POINTER: (LONG, [0]),
         **tags,
@@ -58,7 +64,7 @@ def dng_bytes(mosaic: NDArray[np.uint16], tags: Tags, exif: Tags) -> tuple[bytes
     fields[_EXIF_POINTER] = (LONG, [exif_at])
     fields[_STRIP_OFFSETS] = (LONG, [data_at])
     header = struct.pack("<2sHI", b"II", 42, 8) + _directory(fields, 8) + _directory(exif, exif_at)
-    return header.ljust(data_at, b"\0"), mosaic.astype("<u2", copy=False)
+    return header.ljust(data_at, b"\0"), pixels
 
 
 def _directory(fields: Tags, at: int) -> bytes:
@@ -99,15 +105,16 @@ def _ratio(value: float) -> tuple[int, int]:
     return fraction.numerator, fraction.denominator
 
 
-def private_data(path: Path) -> bytes | None:
-    """Return the value of tag DNGPrivateData in a file's main directory, or None when it has none.
+def private_data(path: Path, prefix: bytes) -> bytes | None:
+    """Return the value of tag DNGPrivateData in a file's main directory, or None when it has none that is ours.
 
-    Only what is needed is read, and every number in the file is checked before it is used.
+    Other software keeps its own data there, of any size, so only what begins with ``prefix`` is read. Every number in
+    the file is checked before it is used.
 
     Raises
     ------
     RawFileError
-        When the tag points outside the file or claims over a megabyte.
+        When data of ours are cut short or claim over a megabyte.
     """
     with path.open("rb") as file:
         header = file.read(8)
@@ -123,8 +130,10 @@ def private_data(path: Path) -> bytes | None:
             tag, _, count, offset = struct.unpack_from(order + "HHII", directory, at)
             if tag == PRIVATE_DATA:
                 file.seek(offset)
-                data = file.read(count) if 4 < count <= _MAX_PRIVATE_BYTES else b""
-                if len(data) != count:
+                if count < len(prefix) or file.read(len(prefix)) != prefix:
+                    return None
+                rest = file.read(count - len(prefix)) if count <= _MAX_PRIVATE_BYTES else b""
+                if len(rest) != count - len(prefix):
                     raise RawFileError(f"{path}: the private data of this DNG are cut short or damaged")
-                return data
+                return prefix + rest
     return None

@@ -1,66 +1,94 @@
-"""EMVA 1288: put a camera on the measuring bench and compare what comes out with what went in."""
+"""EMVA 1288: measure a camera, or a folder of its frames, as the standard says."""
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from collections import defaultdict
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sensor.camera import Camera
-from sensor.cfa import MONO
-from sensor.dark_current import dark_current
-from sensor.emva_analysis import EmvaFigures, PhotonTransfer, figures, pair_statistics
+from sensor.emva_analysis import EmvaFigures, PhotonTransfer, figures
+from sensor.emva_bench import bench_series, camera_truth
+from sensor.emva_frames import EmvaSeries, read_emva_folder
+from sensor.emva_statistics import SpatialStatistics, pair_statistics, stack_statistics
 from sensor.errors import CaptureError
-from sensor.params import REFERENCE_EXPOSURE_S
-from sensor.scene import Scene
-
-_STACK_FRAMES = 32
-_DARK_STEPS = 6
-_DARK_ELECTRONS = 200.0
-_LONGEST_S = 1e4
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmvaReport(EmvaFigures):
-    """Measured figures, and the truth they should be.
+class EmvaMeasurement(EmvaFigures):
+    """Measured figures, and the curves behind them.
+
+    Attributes
+    ----------
+    transfer : PhotonTransfer
+        The photon transfer curve.
+    dark, half : SpatialStatistics
+        Spatial statistics in the dark and near half saturation.
+    """
+
+    transfer: PhotonTransfer
+    dark: SpatialStatistics
+    half: SpatialStatistics
+
+    def to_json(self) -> str:
+        """Return the measured figures as JSON."""
+        return json.dumps({"measured": self._measured()}, indent=2)
+
+    def _measured(self) -> dict[str, float | None]:
+        # NaN is no JSON.
+        values = {field.name: float(getattr(self, field.name)) for field in fields(EmvaFigures)}
+        return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmvaReport(EmvaMeasurement):
+    """Measured figures of a simulated camera, and the truth they should be.
 
     Attributes
     ----------
     truth : EmvaFigures
         The figures that the camera was built with.
-    transfer : PhotonTransfer
-        The photon transfer curve behind them.
     """
 
     truth: EmvaFigures
-    transfer: PhotonTransfer
 
     def to_json(self) -> str:
         """Return measured and true figures as JSON."""
-        names = [field.name for field in fields(EmvaFigures)]
-        return json.dumps(
-            {"measured": {name: getattr(self, name) for name in names}, "truth": asdict(self.truth)}, indent=2
-        )
+        return json.dumps({"measured": self._measured(), "truth": asdict(self.truth)}, indent=2)
 
 
-def measure_emva1288(camera: Camera, *, shape: tuple[int, int] = (256, 320)) -> EmvaReport:
+@overload
+def measure_emva1288(camera: Camera, *, shape: tuple[int, int] = ..., nonce: bytes | None = ...) -> EmvaReport: ...
+@overload
+def measure_emva1288(camera: str | Path) -> EmvaMeasurement: ...
+def measure_emva1288(
+    camera: Camera | str | Path, *, shape: tuple[int, int] = (256, 320), nonce: bytes | None = None
+) -> EmvaReport | EmvaMeasurement:
     """Measure a camera as EMVA 1288 (release 3.1) says, from its frames alone.
-
-    Flat frames of green light without optics, in 61 steps from dark to 10 % beyond saturation, two of each;
-    32 dark frames and 32 at half saturation; dark frames at six exposure times. The camera's colour filter array is
-    left out, so that every photosite sees the light; seed, gain, temperature and readout stay. Shuffled frames are
-    unshuffled with the camera's own key first.
 
     Parameters
     ----------
-    camera : Camera
-        Its parameters choose the range of the light and are the truth in the report; they do not enter the figures.
+    camera : Camera, str or Path
+        A camera, whose frames :func:`sensor.emva_bench.bench_series` takes: its parameters choose the range of the
+        light and are the truth in the report; they do not enter the figures. Or a folder of frames with their
+        descriptor, see :mod:`sensor.emva_frames`.
     shape : tuple of int
-        Size of the frames. Standard errors fall with the square root of its area.
+        Size of a camera's frames. Standard errors fall with the square root of its area.
+    nonce : bytes, optional
+        Read all frames of a keyed camera in the same order, for the study of a multiplexer before the converters: the
+        columns' patterns then show as patterns of photosites, and else as temporal noise.
 
     Returns
     -------
-    EmvaReport
+    EmvaReport or EmvaMeasurement
+        With truth for a camera, without it for a folder.
+
+    Raises
+    ------
+    CaptureError
+        For anything else, or a folder that lacks dark frames, enough steps of light, or a stack near half saturation.
 
     Examples
     --------
@@ -68,76 +96,71 @@ def measure_emva1288(camera: Camera, *, shape: tuple[int, int] = (256, 320)) -> 
     >>> abs(report.gain_dn_per_e / report.truth.gain_dn_per_e - 1) < 0.02
     True
     """
-    if not isinstance(camera, Camera):
-        raise CaptureError(f"measure_emva1288 needs a sensor.Camera, got {type(camera).__name__}")
-    bench = _Bench(camera, shape)
-    truth = _truth(bench)
-    photons = truth.saturation_capacity_e / truth.quantum_efficiency * _STEPS
-    pairs = [pair_statistics(*bench.frames(level, 2)) for level in photons]
-    means, variances = (np.array(column) for column in zip(*pairs, strict=True))
-    transfer = PhotonTransfer(photons=photons, mean_dn=means, variance_dn2=variances)
-    half = float(photons[transfer.saturation]) / 2
-    rate = truth.dark_current_e_per_s
-    longest = min(_LONGEST_S, _DARK_ELECTRONS / rate) if rate > 0 else 1.0
-    exposures = np.linspace(0, longest, _DARK_STEPS)
-    dark_means = np.array([bench.frames(0.0, 2, float(time)).mean(dtype=np.float64) for time in exposures])
-    measured = figures(
-        transfer, bench.frames(0.0, _STACK_FRAMES), bench.frames(half, _STACK_FRAMES), exposures, dark_means
+    if isinstance(camera, Camera):
+        measured = _measure(bench_series(camera, shape, nonce), repr(camera))
+        found = {field.name: getattr(measured, field.name) for field in fields(EmvaMeasurement)}
+        return EmvaReport(**found, truth=camera_truth(camera, fixed_order=nonce is not None))
+    if isinstance(camera, str | Path):
+        return _measure(read_emva_folder(camera), str(camera))
+    raise CaptureError(
+        f"measure_emva1288 needs a sensor.Camera or the path of a folder of frames, got {type(camera).__name__}"
     )
-    return EmvaReport(**asdict(measured), truth=truth, transfer=transfer)
 
 
-# Even steps for the slopes, finer ones around saturation, whose place the largest variance tells.
-_STEPS = np.concatenate([np.linspace(0, 0.85, 36), np.linspace(0.86, 1.1, 25)])
+def _measure(series: list[EmvaSeries], where: str) -> EmvaMeasurement:
+    """Turn series into figures."""
+    transfer, dark_means = _transfer(series, where)
+    saturating = float(transfer.photons[transfer.saturation])
+    dark, half = _stacks(series, saturating / 2, where)
+    exposures = np.array(sorted(dark_means))
+    means = np.array([dark_means[exposure] for exposure in exposures])
+    values = figures(transfer, dark, half, exposures, means)
+    return EmvaMeasurement(**asdict(values), transfer=transfer, dark=dark, half=half)
 
 
-class _Bench:
-    """A camera without its filter array, and a lamp; every frame it takes has a new number."""
-
-    def __init__(self, camera: Camera, shape: tuple[int, int]) -> None:
-        self.camera = Camera(
-            replace(camera.params, cfa=MONO),
-            camera.multiplexer,
-            camera.seed,
-            shape,
-            camera.temperature_k,
-            camera.gain,
+def _transfer(series: list[EmvaSeries], where: str) -> tuple[PhotonTransfer, dict[float, float]]:
+    """Return the photon transfer curve of the pairs, and the mean dark value at each exposure time."""
+    darks: dict[float, list[tuple[float, float]]] = defaultdict(list)
+    lights: list[tuple[float, float, float, float]] = []
+    for one in series:
+        if one.count != 2:
+            continue
+        mean, variance = pair_statistics(*one.frames())
+        if one.photons == 0:
+            darks[one.exposure_s].append((mean, variance))
+        else:
+            lights.append((one.photons, one.exposure_s, mean, variance))
+    missing = {exposure for _, exposure, _, _ in lights} - set(darks)
+    if missing or len(lights) < 9:
+        reason = (
+            f"no dark pair at {min(missing):g} s" if missing else f"{len(lights)} pairs of light, nine are the least"
         )
-        self._next = 0
+        raise CaptureError(f"{where}: not a complete EMVA 1288 session, it has {reason}")
+    dark = {exposure: tuple(np.mean(pairs, axis=0)) for exposure, pairs in darks.items()}
+    # The dark of the brightest step's exposure time begins the curve.
+    lights.sort()
+    start = lights[-1][1]
+    lights.insert(0, (0.0, start, *darks[start][0]))
+    photons, exposures, means, variances = (np.array(column) for column in zip(*lights, strict=True))
+    return PhotonTransfer(
+        photons=photons,
+        mean_dn=means,
+        variance_dn2=variances,
+        dark_mean_dn=np.array([dark[exposure][0] for exposure in exposures]),
+        dark_variance_dn2=np.array([dark[exposure][1] for exposure in exposures]),
+    ), {exposure: float(pair[0]) for exposure, pair in dark.items()}
 
-    def frames(self, photons: float, count: int, exposure_s: float = REFERENCE_EXPOSURE_S) -> NDArray[np.uint16]:
-        """Return ``count`` frames of flat light, shape (count, H, W), in natural order."""
-        params = self.camera.params
-        level = photons * params.quantum_efficiency / params.saturation_e
-        scene = Scene.from_array(np.full(self.camera.shape or (1, 1), level))
-        mux = self.camera.multiplexer
-        out = []
-        for _ in range(count):
-            frame = self.camera.capture(scene, exposure_s=exposure_s, frame=self._next)
-            out.append(frame.unshuffle(None if mux is None else mux.key).mosaic)
-            self._next += 1
-        return np.stack(out)
 
-
-def _truth(bench: _Bench) -> EmvaFigures:
-    camera = bench.camera
-    params = camera.params
-    gain = params.gain_dn_per_e * camera.gain
-    top = (1 << params.bit_depth) - 1
-    rate = dark_current(
-        params.dark_current_e_per_s,
-        temperature_k=camera.temperature_k,
-        reference_k=params.dark_reference_k,
-        doubling_k=params.dark_doubling_k,
-        exposure_s=1.0,
-    )
-    return EmvaFigures(
-        gain_dn_per_e=gain,
-        quantum_efficiency=params.quantum_efficiency,
-        dark_noise_e=float(np.hypot(params.total_read_noise_e(camera.gain), np.sqrt(rate * REFERENCE_EXPOSURE_S))),
-        dsnu_e=params.dsnu_e,
-        prnu_percent=params.prnu_percent,
-        saturation_capacity_e=min(params.full_well_e, (top - params.black_level_dn) / gain),
-        linearity_error_percent=0.0,
-        dark_current_e_per_s=rate,
+def _stacks(series: list[EmvaSeries], photons: float, where: str) -> tuple[SpatialStatistics, SpatialStatistics]:
+    """Return the statistics of the stack of light nearest to ``photons``, and of the dark of its exposure time."""
+    stacks = [one for one in series if one.count > 2]
+    lit = [one for one in stacks if one.photons > 0]
+    if lit:
+        half = min(lit, key=lambda one: abs(one.photons - photons))
+        dark = [one for one in stacks if one.photons == 0 and one.exposure_s == half.exposure_s]
+        if dark:
+            return stack_statistics(dark[0].frames()), stack_statistics(half.frames())
+    raise CaptureError(
+        f"{where}: not a complete EMVA 1288 session, it needs a stack of frames near half saturation"
+        " and one in the dark at the same exposure time"
     )

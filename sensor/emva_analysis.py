@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from sensor.emva_statistics import Floats, SpatialStatistics
 
 LEAST_DARK_VARIANCE_DN2 = 0.24
 """Below this the converter's steps hide the dark noise, and the standard puts this value in its place."""
@@ -34,7 +34,9 @@ class EmvaFigures:
     linearity_error_percent : float
         Half the span of the relative deviations from the best line, 5 % to 95 % of saturation.
     dark_current_e_per_s : float
-        From the mean dark value against exposure time.
+        From the mean dark value against exposure time; NaN when there is one exposure time only.
+    dsnu_row_e, dsnu_column_e, dsnu_pixel_e, prnu_row_percent, prnu_column_percent, prnu_pixel_percent : float
+        The parts of DSNU and PRNU between rows, between columns, and of single photosites.
     """
 
     gain_dn_per_e: float
@@ -45,6 +47,12 @@ class EmvaFigures:
     saturation_capacity_e: float
     linearity_error_percent: float
     dark_current_e_per_s: float
+    dsnu_row_e: float
+    dsnu_column_e: float
+    dsnu_pixel_e: float
+    prnu_row_percent: float
+    prnu_column_percent: float
+    prnu_pixel_percent: float
 
     @property
     def snr_max(self) -> float:
@@ -65,19 +73,23 @@ class EmvaFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotonTransfer:
-    """Mean and temporal variance against light, at one exposure time.
+    """Mean and temporal variance against light.
 
     Attributes
     ----------
     photons : ndarray of float64, shape (n,)
         Mean photons a photosite, rising, from 0 to beyond saturation.
     mean_dn, variance_dn2 : ndarray of float64, shape (n,)
-        Of a pair of frames at each step, see :func:`pair_statistics`.
+        Of a pair of frames at each step, see :func:`sensor.emva_statistics.pair_statistics`.
+    dark_mean_dn, dark_variance_dn2 : ndarray of float64, shape (n,), optional
+        Of dark pairs of the same exposure times; without them, the first step is the dark of all.
     """
 
     photons: Floats
     mean_dn: Floats
     variance_dn2: Floats
+    dark_mean_dn: Floats | None = None
+    dark_variance_dn2: Floats | None = None
 
     @property
     def saturation(self) -> int:
@@ -87,39 +99,19 @@ class PhotonTransfer:
     @property
     def signal_dn(self) -> Floats:
         """Mean above the dark value."""
-        return np.asarray(self.mean_dn - self.mean_dn[0], np.float64)
+        return np.asarray(self.mean_dn - (self.mean_dn[0] if self.dark_mean_dn is None else self.dark_mean_dn))
 
-
-def pair_statistics(first: NDArray[np.uint16], second: NDArray[np.uint16]) -> tuple[float, float]:
-    r"""Return mean and temporal variance of two frames of the same light.
-
-    .. math:: \sigma_y^2 = \tfrac12\,\overline{(y_1 - y_2)^2} - \tfrac12\,(\bar y_1 - \bar y_2)^2
-    """
-    difference = first.astype(np.float64) - second
-    mean = (first.mean(dtype=np.float64) + second.mean(dtype=np.float64)) / 2
-    return float(mean), float(difference.var() / 2)
-
-
-def spatial_statistics(frames: NDArray[np.uint16]) -> tuple[float, float]:
-    r"""Return mean and spatial variance of a stack of frames of the same light.
-
-    .. math:: s_y^2 = s^2\big[\langle y \rangle_L\big] - \sigma_y^2 / L
-
-    Parameters
-    ----------
-    frames : ndarray of uint16, shape (L, H, W)
-        At least two; what is left of the temporal noise in their mean is subtracted.
-    """
-    count = len(frames)
-    average = frames.mean(0, dtype=np.float64)
-    temporal = frames.var(0, ddof=1, dtype=np.float64).mean()
-    return float(average.mean()), float(average.var(ddof=1) - temporal / count)
+    @property
+    def shot_variance_dn2(self) -> Floats:
+        """Variance above the dark value."""
+        dark = self.variance_dn2[0] if self.dark_variance_dn2 is None else self.dark_variance_dn2
+        return np.asarray(self.variance_dn2 - dark)
 
 
 def system_gain(transfer: PhotonTransfer) -> float:
     """Return K, the slope of variance against mean up to 70 % of saturation, both above dark, through the origin."""
     signal, used = transfer.signal_dn, _up_to(transfer, 0.7)
-    return _slope(signal[used], (transfer.variance_dn2 - transfer.variance_dn2[0])[used])
+    return _slope(signal[used], transfer.shot_variance_dn2[used])
 
 
 def responsivity(transfer: PhotonTransfer) -> float:
@@ -148,14 +140,16 @@ def dark_noise_e(dark_variance_dn2: float, gain_dn_per_e: float) -> float:
 
 
 def dark_current_e_per_s(exposures_s: Floats, dark_means_dn: Floats, gain_dn_per_e: float) -> float:
-    """Return the slope of the mean dark value against exposure time, in electrons a second."""
+    """Return the slope of the mean dark value against exposure time; NaN for a single exposure time."""
+    if np.ptp(exposures_s) == 0:
+        return float("nan")
     return float(np.polyfit(exposures_s, dark_means_dn, 1)[0] / gain_dn_per_e)
 
 
 def figures(
     transfer: PhotonTransfer,
-    dark_frames: NDArray[np.uint16],
-    half_frames: NDArray[np.uint16],
+    dark: SpatialStatistics,
+    half: SpatialStatistics,
     exposures_s: Floats,
     dark_means_dn: Floats,
 ) -> EmvaFigures:
@@ -164,25 +158,38 @@ def figures(
     Parameters
     ----------
     transfer : PhotonTransfer
-        At one exposure time.
-    dark_frames, half_frames : ndarray of uint16, shape (L, H, W)
-        Stacks in the dark and at half saturation, at the same exposure time.
+        Of pairs of frames, from dark to beyond saturation.
+    dark, half : SpatialStatistics
+        Of stacks in the dark and near half saturation, at the same exposure time.
     exposures_s, dark_means_dn : ndarray of float64, shape (m,)
         Exposure times and mean dark values.
     """
     gain = system_gain(transfer)
     efficiency = responsivity(transfer) / gain
-    dark_mean, dark_spread = spatial_statistics(dark_frames)
-    half_mean, half_spread = spatial_statistics(half_frames)
+    dark_variance = transfer.variance_dn2 if transfer.dark_variance_dn2 is None else transfer.dark_variance_dn2
+
+    def dsnu_e(variance: float) -> float:
+        return float(np.sqrt(max(0.0, variance)) / gain)
+
+    def prnu_percent(part: str) -> float:
+        difference = max(0.0, getattr(half, part) - getattr(dark, part))
+        return float(100 * np.sqrt(difference) / (half.mean_dn - dark.mean_dn))
+
     return EmvaFigures(
         gain_dn_per_e=gain,
         quantum_efficiency=efficiency,
-        dark_noise_e=dark_noise_e(float(transfer.variance_dn2[0]), gain),
-        dsnu_e=float(np.sqrt(max(0.0, dark_spread)) / gain),
-        prnu_percent=float(100 * np.sqrt(max(0.0, half_spread - dark_spread)) / (half_mean - dark_mean)),
+        dark_noise_e=dark_noise_e(float(dark_variance[0]), gain),
+        dsnu_e=dsnu_e(dark.variance_dn2),
+        prnu_percent=prnu_percent("variance_dn2"),
         saturation_capacity_e=float(efficiency * transfer.photons[transfer.saturation]),
         linearity_error_percent=linearity_error_percent(transfer),
         dark_current_e_per_s=dark_current_e_per_s(exposures_s, dark_means_dn, gain),
+        dsnu_row_e=dsnu_e(dark.row_dn2),
+        dsnu_column_e=dsnu_e(dark.column_dn2),
+        dsnu_pixel_e=dsnu_e(dark.pixel_dn2),
+        prnu_row_percent=prnu_percent("row_dn2"),
+        prnu_column_percent=prnu_percent("column_dn2"),
+        prnu_pixel_percent=prnu_percent("pixel_dn2"),
     )
 
 

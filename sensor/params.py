@@ -8,7 +8,10 @@ from typing import NoReturn
 import numpy as np
 
 from sensor.cfa import cfa_tile
+from sensor.circuit_figures import CIRCUIT_RANGES, CONVERTERS, CircuitFigures
+from sensor.effect_figures import EFFECT_RANGES, READ_NOISES, EffectFigures
 from sensor.errors import PresetError, RawFrameError
+from sensor.tukey_noise import tukey_deviation
 
 REFERENCE_EXPOSURE_S = 0.01
 """Scene value 1.0 saturates the most sensitive colour at this exposure and base gain."""
@@ -17,8 +20,11 @@ Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[flo
 
 
 @dataclass(frozen=True, kw_only=True)
-class SensorParams:
+class SensorParams(EffectFigures, CircuitFigures):
     """One sensor in one mode, at base gain. Every effect has a value that turns it off.
+
+    The figures of :class:`sensor.effect_figures.EffectFigures` and :class:`sensor.circuit_figures.CircuitFigures` are
+    figures of a sensor too.
 
     Attributes
     ----------
@@ -103,6 +109,10 @@ class SensorParams:
         self._within("prnu_percent", 0, 15)
         self._within("dsnu_e", 0, 1e5)
         self._within("quantum_efficiency", 0.001, 1)
+        for name, (low, high) in {**EFFECT_RANGES, **CIRCUIT_RANGES}.items():
+            self._within(name, low, high)
+        self._one_of("read_noise_kind", READ_NOISES)
+        self._one_of("converter", CONVERTERS)
         self._check_colour()
 
     def _refuse(self, names: str, rule: str) -> NoReturn:
@@ -113,6 +123,10 @@ class SensorParams:
         # NaN fails both comparisons, so it is refused too.
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             self._refuse(name, f"be a number from {low:g} to {high:g}, not {value!r}")
+
+    def _one_of(self, name: str, choices: tuple[str, ...]) -> None:
+        if getattr(self, name) not in choices:
+            self._refuse(name, f"be one of {', '.join(choices)}, not {getattr(self, name)!r}")
 
     def _check_colour(self) -> None:
         try:
@@ -139,6 +153,34 @@ class SensorParams:
             return top
         return min(top, math.floor(self.black_level_dn + self.full_well_e * self.gain_dn_per_e * gain + 0.5))
 
-    def total_read_noise_e(self, gain: float = 1.0) -> float:
-        """Return pixel and converter noise together, referred to the pixel, at ``gain`` times base gain."""
+    def gauss_noise_e(self, gain: float = 1.0) -> float:
+        """Return the spread of the Gaussian read noise, referred to the pixel; 0 when read noise is Tukey-lambda."""
+        if self.read_noise_kind != "gauss":
+            return 0.0
         return math.hypot(self.read_noise_e, self.converter_noise_dn / (self.gain_dn_per_e * gain))
+
+    def tukey_noise_e(self, gain: float = 1.0) -> float:
+        """Return the scale of the Tukey-lambda read noise, referred to the pixel; 0 when read noise is Gaussian."""
+        if self.read_noise_kind != "tukey":
+            return 0.0
+        return math.hypot(self.tukey_scale_e, self.tukey_scale_dn / (self.gain_dn_per_e * gain))
+
+    def row_spread_e(self, gain: float = 1.0) -> float:
+        """Return the spread of the row noise, referred to the pixel, at ``gain`` times base gain."""
+        return math.hypot(self.row_noise_e, self.row_noise_dn / (self.gain_dn_per_e * gain))
+
+    def total_read_noise_e(self, gain: float = 1.0) -> float:
+        """Return the standard deviation of all noise without light, referred to the pixel, at ``gain`` times base gain.
+
+        Pixel, converter, row and banding noise, and over the frame's photosites those of resets and telegraph
+        signals; without the dark current's shot noise.
+        """
+        return math.hypot(
+            self.gauss_noise_e(gain),
+            tukey_deviation(self.tukey_lambda) * self.tukey_noise_e(gain),
+            self.row_spread_e(gain),
+            self.banding_noise_e,
+            0.0 if self.cds else self.reset_noise_e,
+            # Mean square of an exponential step A is 2 A^2; a quarter of the time each way, or half a step each way.
+            self.rts_amplitude_e * math.sqrt(self.rts_fraction * (1.0 if self.cds else 0.5)),
+        )

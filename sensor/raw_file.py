@@ -63,6 +63,14 @@ def raw_image(path: str | Path, raw: Any) -> Any:
     return image
 
 
+def colour_pattern(path: str | Path, raw: Any) -> Any:
+    """Return LibRaw's colour indices at the visible picture's corner, or None for a file without a mosaic."""
+    try:
+        return raw.raw_pattern
+    except (*_FAILURES, NotImplementedError) as error:
+        raise RawFileError(f"{path}: this colour filter array is not supported ({_reason(error)})") from None
+
+
 def linear_rgb(path: str | Path, raw: Any) -> NDArray[np.uint16]:
     """Return LibRaw's own picture in linear sRGB, 16 bit, with the camera's white balance and no brightening."""
     try:

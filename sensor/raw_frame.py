@@ -204,9 +204,9 @@ class RawFrame:
             unit=unit,
         )
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, packed: bool = False) -> None:
         """Write the frame as DNG, replacing ``path`` in one step; see :func:`sensor.raw_writer.save_dng`."""
-        save_dng(self, path)
+        save_dng(self, path, packed=packed)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

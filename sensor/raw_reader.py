@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sensor.cfa import MONO
 from sensor.dng import private_data
 from sensor.errors import RawFileError
-from sensor.raw_file import open_raw, raw_image
+from sensor.raw_file import colour_pattern, open_raw, raw_image
 from sensor.raw_writer import FORMAT_VERSION, PRIVATE_PREFIX
 
 
@@ -37,8 +37,8 @@ def load_raw(path: str | Path) -> dict[str, Any]:
 
 def _own_metadata(path: str | Path) -> dict[str, Any] | None:
     """Return what we wrote into a DNG, or None when the file is not ours."""
-    data = private_data(Path(path))
-    if data is None or not data.startswith(PRIVATE_PREFIX):
+    data = private_data(Path(path), PRIVATE_PREFIX)
+    if data is None:
         return None
     try:
         content = json.loads(data[len(PRIVATE_PREFIX) :].decode("ascii"))
@@ -115,7 +115,7 @@ def _colour_indices(path: str | Path, raw: Any) -> tuple[NDArray[np.uint8], str]
     letters = raw.color_desc.decode("ascii", "replace")
     if raw.num_colors == 1:
         return np.zeros((1, 1), np.uint8), MONO
-    pattern = raw.raw_pattern
+    pattern = colour_pattern(path, raw)
     if pattern is None or set(letters) - set("RGB"):
         raise RawFileError(f"{path}: a colour filter array of kind {letters!r} is not supported")
     side = pattern.shape[0]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scrambler.files import atomic_file
 from sensor.cfa import MONO, cfa_tile
 from sensor.colour import camera_from_xyz
 from sensor.dng import ASCII, BYTE, DOUBLE, PRIVATE_DATA, RATIONAL, SHORT, SRATIONAL, UNDEFINED, Tags, dng_bytes
 from sensor.errors import RawFileError
+from sensor.raw_file import MAX_PX
 
 if TYPE_CHECKING:
     from sensor.raw_frame import RawFrame
@@ -23,8 +23,8 @@ MIN_SIDE_PX = 22
 """LibRaw refuses smaller frames."""
 
 
-def save_dng(frame: RawFrame, path: str | Path) -> None:
-    """Write a frame as DNG 1.4: 16-bit words, uncompressed, in readout order.
+def save_dng(frame: RawFrame, path: str | Path, *, packed: bool = False) -> None:
+    """Write a frame as DNG 1.4: uncompressed, in readout order.
 
     The file is written under a temporary name in the same folder and then renamed, so nobody ever sees half of it.
     Standard tags describe the picture; key id, nonce, pattern and unit go to tag DNGPrivateData, which other
@@ -36,6 +36,8 @@ def save_dng(frame: RawFrame, path: str | Path) -> None:
         At least 22 photosites high and wide: LibRaw takes smaller files for thumbnails and refuses them.
     path : str or Path
         Must end in ``.dng``.
+    packed : bool
+        Store the bits of the resolution only, without gaps: 12 bits take three quarters of the room of 16-bit words.
 
     Raises
     ------
@@ -51,17 +53,20 @@ def save_dng(frame: RawFrame, path: str | Path) -> None:
             f"{path}: a frame of {height} x {width} is too small for DNG;"
             f" LibRaw opens {MIN_SIDE_PX} x {MIN_SIDE_PX} and larger"
         )
-    header, pixels = dng_bytes(frame.mosaic, _tags(frame), _exif(frame))
-    temporary = where.with_name(f".{where.name}.{secrets.token_hex(4)}.part")
+    if height * width > MAX_PX:
+        raise RawFileError(f"{path}: a frame of {height} x {width} is too large; {MAX_PX} photosites are the most")
+    if packed and int(frame.mosaic.max()) >> frame.bit_depth:
+        raise RawFileError(
+            f"{path}: the frame has codes of more than {frame.bit_depth} bits; save it with packed=False"
+        )
+    bits = frame.bit_depth if packed else 16
+    header, pixels = dng_bytes(frame.mosaic, _tags(frame), _exif(frame), bits)
     try:
-        with temporary.open("xb") as file:
+        with atomic_file(where) as file:
             file.write(header)
             file.write(pixels.data)
-        os.replace(temporary, where)
     except OSError as error:
         raise RawFileError(f"{path}: cannot write the file ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _tags(frame: RawFrame) -> Tags:

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from sensor.errors import SceneError
@@ -102,10 +103,17 @@ class Scene:
 
     def rows(self, first: int, end: int) -> NDArray[np.float32]:
         """Return rows ``first`` to ``end`` as linear sRGB, float32, shape (rows, W, 3); grey is in all channels."""
-        band = self._pixels[first:end]
-        if self._decode is not None:
-            band = self._decode[band]
+        band = self.light(first, end)
         return band if band.ndim == 3 else np.repeat(band[:, :, None], 3, axis=2)
+
+    def light(self, first: int, end: int) -> NDArray[np.float32]:
+        """Return the same as :meth:`rows`, but grey scenes as they are, shape (rows, W)."""
+        band = self._pixels[first:end]
+        if self._decode is None:
+            return np.asarray(band, np.float32)
+        out = np.empty(band.shape, np.float32)
+        _look_up(np.ascontiguousarray(band).reshape(-1), self._decode, out.reshape(-1))
+        return out
 
     def cut(self, row_step: int, column_step: int) -> Self:
         """Return the scene without the last rows and columns that make no whole colour-filter period."""
@@ -130,3 +138,10 @@ class Scene:
         smaller = rows <= used_height and columns <= used_width
         light = cv2.resize(light, (columns, rows), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
         return type(self)(np.ascontiguousarray(light, np.float32))
+
+
+@njit(cache=True, nogil=True)
+def _look_up(codes: NDArray[Any], table: NDArray[Any], out: NDArray[Any]) -> None:
+    """Set ``out`` to the table's entries; 1-D, contiguous, every code inside the table."""
+    for i in range(codes.size):
+        out[i] = table[codes[i]]

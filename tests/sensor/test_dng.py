@@ -1,5 +1,6 @@
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,3 +260,18 @@ def test_a_dng_that_lost_our_metadata_is_read_like_any_other(tmp_path):
     np.testing.assert_array_equal(loaded.black_level, black)
     np.testing.assert_allclose(loaded.white_balance, frame.white_balance, rtol=1e-4)
     assert (loaded.cfa, loaded.white_level, loaded.is_shuffled) == ("GBRG", 4000, False)
+
+
+@pytest.mark.parametrize("data", [b"abc", b"Adobe\0MakN" + bytes(3_000_000)], ids=["short", "long"])
+def test_private_data_of_other_software_are_left_alone(tmp_path: Path, data: bytes) -> None:
+    mosaic = np.random.default_rng(0).integers(0, 4096, (40, 52), dtype=np.uint16)
+    tifffile.imwrite(
+        tmp_path / "foreign.dng", mosaic, photometric=32803, software="other",
+        extratags=[
+            (33421, 3, 2, (2, 2), True), (33422, 1, 4, (0, 1, 1, 2), True), (50706, 1, 4, (1, 4, 0, 0), True),
+            (50717, 4, 1, 4095, True), (50740, 1, len(data), data, True),
+        ],
+    )  # fmt: skip
+    frame = RawFrame.load(tmp_path / "foreign.dng")
+    assert not frame.is_shuffled
+    np.testing.assert_array_equal(frame.mosaic, mosaic)

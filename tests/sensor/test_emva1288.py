@@ -12,11 +12,10 @@ from sensor.emva_analysis import (
     dark_current_e_per_s,
     dark_noise_e,
     linearity_error_percent,
-    pair_statistics,
     responsivity,
-    spatial_statistics,
     system_gain,
 )
+from sensor.emva_statistics import pair_statistics, spatial_statistics
 
 
 def ideal_transfer(gain=0.5, efficiency=0.6, dark_variance=4.0, bend=0.0):

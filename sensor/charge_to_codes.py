@@ -1,0 +1,66 @@
+"""The rear half of the camera: from the charge at the columns to codes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensor.adc import convert
+from sensor.banding_noise import banding_noise
+from sensor.column_pattern import column_pattern
+from sensor.counter_rng import NoiseSource
+from sensor.params import SensorParams
+from sensor.readout_timing import row_time_s
+from sensor.row_noise import row_noise
+from sensor.sar_converter import capacitor_weights, convert_sar
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChargeToCodes:
+    """Everything that belongs to a column of converters or to the moment of reading.
+
+    Attributes
+    ----------
+    params : SensorParams
+        The sensor.
+    seed, frame : int
+        Camera seed and frame number.
+    gain : float
+        Amplifier gain, as a multiple of base gain.
+    """
+
+    params: SensorParams
+    seed: int
+    frame: int
+    gain: float
+
+    def rows(self, charge_e: NDArray[np.float32], first: int) -> NDArray[np.uint16]:
+        """Return the codes of whole rows of the readout.
+
+        Parameters
+        ----------
+        charge_e : ndarray of float32, shape (rows, W)
+            Signal at the converters, in electrons.
+        first : int
+            Place of the first of these rows in the readout.
+        """
+        params = self.params
+        noise = NoiseSource(seed=self.seed, frame=self.frame, origin=(first, 0))
+        charge_e = column_pattern(charge_e, params.column_offset_e, params.column_gain_percent, noise)
+        charge_e = row_noise(charge_e, params.row_spread_e(self.gain), noise)
+        if params.banding_noise_e != 0:
+            row_s = row_time_s(params, width_px=charge_e.shape[1])
+            charge_e = banding_noise(charge_e, params.banding_noise_e, params.banding_hz, row_s, noise)
+        gain = params.gain_dn_per_e * self.gain
+        if params.converter == "sar" and params.capacitor_mismatch_percent != 0:
+            weights = capacitor_weights(
+                charge_e.shape[1], params.bit_depth, params.capacitor_mismatch_percent, self.seed
+            )
+            return convert_sar(charge_e, weights, gain_dn_per_e=gain, black_level_dn=params.black_level_dn)
+        return convert(
+            charge_e,
+            gain_dn_per_e=gain,
+            black_level_dn=params.black_level_dn,
+            bit_depth=params.bit_depth,
+            ramp_curvature_dn=params.ramp_curvature_dn if params.converter == "single-slope" else 0.0,
+        )
