@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench bench-security clean
 
 demo: $(READY)
 	$(BIN)/shufflecam demo
@@ -23,6 +23,14 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.shuffle_speed
 	$(BIN)/python -m benchmarks.network_speed
+	$(BIN)/python -m benchmarks.sensor_speed
+	$(BIN)/python -m benchmarks.scheme_speed
+
+# What attacks get without the key; minutes, not seconds.
+bench-security: $(READY)
+	$(BIN)/python -m benchmarks.security_bar
+	$(BIN)/python -m benchmarks.scheme_attacks
+	$(BIN)/python -m benchmarks.wrong_keys
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

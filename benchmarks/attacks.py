@@ -1,4 +1,4 @@
-"""Attacks on protected frames, small and plain: what somebody without the key can do (docs: security, section 3).
+"""Attacks on protected frames, small and plain: what somebody without the key can do (docs/security.md).
 
 All take frames as uint8 arrays. An attack that needs a position table returns it in gather form: the slot that it
 believes to hold each photosite.

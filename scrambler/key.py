@@ -143,7 +143,7 @@ class Key:
 
         Notes
         -----
-        RFC 5869; docs: Keys.
+        RFC 5869.
         """
         salt = None if nonce is None else check_nonce(nonce)
         fields = (DERIVATION_VERSION, label.encode(), context, b"static" if nonce is None else b"nonce")

@@ -89,7 +89,7 @@ def seeded_nonce(key: "Key", seed: int, name: str | os.PathLike[str]) -> bytes:
 class FixedNonceGuard:
     """Counts the frames of one job that share a nonce, and stops where that gives the scene away.
 
-    From 20 frames under one nonce on, the layout can be estimated from the frames alone (docs: security, attack 1).
+    From 20 frames under one nonce on, the layout can be estimated from the frames alone (docs/security.md, attack 1).
 
     Parameters
     ----------

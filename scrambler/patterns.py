@@ -87,7 +87,7 @@ class PatternCard:
     summary : str
         What moves where.
     leak : str
-        How much of one frame an attacker gets back without the key: SSIM at 256 x 256 (docs: security, attack 8; 0.33
+        How much of one frame an attacker gets back without the key: SSIM at 256 x 256 (docs/security.md, attack 8; 0.33
         is a frame of the mean colour, 1 is the picture).
     draw : callable
         The pattern's function.

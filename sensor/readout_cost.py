@@ -21,13 +21,13 @@ PATTERNS = ("frame", "rows", "columns", "rows+columns", "lines:16", "tiles:8", "
 """One of each, for the comparison."""
 
 CONVERTER_J_PER_STEP = 100e-15
-"""Energy of a column converter for each of its 2**N steps: default of the CamJ energy model (docs: sensor, 4.1)."""
+"""Energy of a column converter for each of its 2**N steps: default of the CamJ energy model."""
 
 LINK_J_PER_BIT = 100e-12 / 8
-"""Energy of a MIPI link, 100 pJ a byte (docs: sensor, 4.3, after the CamJ paper)."""
+"""Energy of a MIPI link, 100 pJ a byte (CamJ)."""
 
 WIRE_F_PER_PIXEL = 9e-15
-"""Wire capacitance of a row or column line at 130 nm and a pitch of 5 um (docs: sensor, 4.3, after CamJ)."""
+"""Wire capacitance of a row or column line at 130 nm and a pitch of 5 um (CamJ)."""
 
 COLUMN_SWING_V = 1.0
 """Swing of a column line between reset and a bright pixel. Assumed: half of what source followers reach."""
@@ -65,7 +65,7 @@ class ReadoutCost:
     order_bits : float
         log2 of the number of orders, whatever the key's length.
     leak : str
-        What one frame gives away without the key, as measured (docs: security).
+        What one frame gives away without the key, as measured (docs/security.md).
     """
 
     pattern: str

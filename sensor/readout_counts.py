@@ -7,7 +7,7 @@ from scrambler.patterns import parse_pattern
 
 GATES_PER_BIT_ROUND = 9.6
 """Gate equivalents of one bit and round of a small permutation generator: yosys gave 1,380 for 12 bits and 12 rounds,
-3,300 for 22 bits and 16 rounds (docs: sensor, section 4.4)."""
+3,300 for 22 bits and 16 rounds (generated Verilog through yosys)."""
 
 
 def order_bits(pattern: str, shape: tuple[int, int], unit: str = "quad", period: tuple[int, int] = (2, 2)) -> float:

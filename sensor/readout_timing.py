@@ -5,8 +5,7 @@ r"""When things happen in a readout: row time, frame rate, and a table of every 
           \mathrm{FPS} = \frac{1}{(H + V)\,T_\mathrm{row}}
 
 with t_a the analogue time of a row, n conversions a pixel, l lanes of R bits a second, t_o the link's pause between
-rows and V blank rows. The three stages work on three successive rows at once, so the slowest sets the pace (docs:
-sensor, section 4).
+rows and V blank rows. The three stages work on three successive rows at once, so the slowest sets the pace.
 """
 
 import json

@@ -51,7 +51,7 @@ def affine(images: NDArray[Any], before: Any, times: Any, after: Any) -> NDArray
 
     Examples
     --------
-    MAT+MMT of docs: methods, section 2.
+    MAT+MMT, by hand.
 
     >>> affine(np.array([[0, 10, 200, 255]], np.uint8), [5, 1, 256, 100], [3, 7, 1, 10], 0).tolist()
     [[15, 77, 456, 3550]]

@@ -37,7 +37,7 @@ class Card:
     nonce : str
         "per image", or "one for a data set" where the paper has it so.
     strength : str
-        "shuffle", "shuffle+mask", "sealed", "weak" or "broken", as in docs: what is promised.
+        "shuffle", "shuffle+mask", "sealed", "weak" or "broken", as docs/security.md explains.
     accuracy : str
         As published.
     attacks : str

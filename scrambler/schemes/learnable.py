@@ -81,7 +81,7 @@ class HalfShuffle(Secret):
 
     Examples
     --------
-    A block of two values, docs: methods, section 8.
+    A block of two values, by hand.
 
     >>> secrets = HalfShuffle(order=np.array([[2, 0, 3, 1]]), reverse=np.array([[0, 0, 1, 0]]),
     ...     source=np.array([0]), keys=np.array([0]))

@@ -145,7 +145,7 @@ class ShuffleMask(_Masked):
 
     card: ClassVar[Card] = Card(
         name="shuffle+mask",
-        paper="none: the shuffle of PrivDL (arXiv 2404.05828) with the keystream of RFC 8439 (docs: security, design)",
+        paper="none: the shuffle of PrivDL (arXiv 2404.05828) with the keystream of RFC 8439 (docs/security.md)",
         summary="every pixel moves anywhere, then every bit of every value is XORed with a keystream",
         parameters={
             "unit": '"pixel": what moves whole',

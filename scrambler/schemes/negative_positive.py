@@ -18,7 +18,7 @@ from scrambler.schemes.parameters import top_code
 from scrambler.schemes.registry import register_scheme
 
 _PARALLEL_FROM = 100_000
-# Order k takes red, green and blue from these channels (docs: methods, section 5); a fourth channel stays in place.
+# Order k takes red, green and blue from these channels (Sirichotedumrong, Kinoshita, Kiya 2019); a fourth one stays.
 COLOUR_ORDERS = np.array([[0, 1, 2, 3], [0, 2, 1, 3], [1, 0, 2, 3], [1, 2, 0, 3], [2, 0, 1, 3], [2, 1, 0, 3]], np.int64)
 
 

@@ -78,7 +78,7 @@ def multiply_blocks(
 
     Examples
     --------
-    Rows keep their lengths, docs: methods, section 3.
+    Rows keep their lengths.
 
     >>> one, matrix = np.array([0]), np.array([[[0.0, -1.0], [1.0, 0.0]]])
     >>> multiply_blocks(np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1), matrix, one, one)[0, :, :, 0].tolist()

@@ -24,7 +24,7 @@ class RowsColumns(ShuffleScheme):
 
     card: ClassVar[Card] = Card(
         name="rows-columns",
-        paper="none: what the readout of a column-parallel sensor can do (docs: readout patterns)",
+        paper="none: what the readout of a column-parallel sensor can do",
         summary="rows in a drawn order, columns in an order drawn anew for every row",
         parameters={"order": '"rows+columns": or "rows", or "columns"', **SHUFFLE_PARAMETERS},
         key_bits="log2(H!) + H log2(W!)",
@@ -60,7 +60,7 @@ class TileShuffle(ShuffleScheme):
 
     card: ClassVar[Card] = Card(
         name="tile-shuffle",
-        paper="none: what a sensor with a few line buffers can do (docs: readout patterns)",
+        paper="none: what a sensor with a few line buffers can do",
         summary="pixels move inside tiles that stay in place",
         parameters={"tile": "8: side of a tile", **SHUFFLE_PARAMETERS},
         key_bits="tiles * log2((T*T)!): 4736 for 32 x 32 in tiles of 8",

@@ -97,7 +97,7 @@ CHAIN = {
 
 
 def test_legacy_keys_reproduce_the_published_chain_of_vgg16():
-    # The key that the published code drew for conv1 is the second draw, and so on (docs: methods, section 0).
+    # The key that the published code drew for conv1 is the second draw, and so on.
     chain = Key.legacy(1312).chain([(side, side) for side, _ in CHAIN.values()])
     for (name, (side, first)), p in zip(CHAIN.items(), chain, strict=True):
         expected = [int(number) for number in first.split()]

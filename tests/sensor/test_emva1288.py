@@ -58,7 +58,7 @@ def test_pairs_and_stacks_by_hand():
 
 
 def tolerances(truth):
-    """docs: SENSOR.md section 3, at 256 x 320; saturation is cut short by its own shot noise."""
+    """Tolerances at 256 x 320; saturation is cut short by its own shot noise."""
     return {
         "gain_dn_per_e": (-0.5, 0.5),
         "quantum_efficiency": (-0.5, 0.5),

@@ -214,7 +214,7 @@ def test_an_unknown_kind_is_refused(quiet):
 @pytest.mark.parametrize("name", ["sony-a7s2", "nikon-d850", "canon-5d4", "canon-70d", "canon-700d"])
 @pytest.mark.parametrize("gain", [1.0, 64.0])
 def test_the_low_light_presets_follow_their_log_linear_lines(name, gain):
-    # Scale of Tukey-lambda and of rows in codes at the smallest gain and 64 times it (docs: sensor, section 2).
+    # Scale of Tukey-lambda and of rows in codes at the smallest gain and 64 times it (ELD).
     lines = {
         "sony-a7s2": ((0.462, 0.566), (0.528, -0.592), (0.541, 1.218)),
         "nikon-d850": ((0.477, -0.090), (0.448, -1.798), (0.563, 0.799)),

@@ -99,7 +99,7 @@ def test_switches_of_a_benes_network():
 
 
 def test_gates_are_near_those_that_synthesis_gave():
-    # docs: sensor, section 4.4: 1,170 for 10 bits, 1,380 for 12, 3,300 for 22.
+    # synthesised: 1,170 for 10 bits, 1,380 for 12, 3,300 for 22.
     for bits, gates in ((10, 1170), (12, 1380), (22, 3300)):
         assert address_gates(1 << bits) == pytest.approx(gates, rel=0.03)
 
