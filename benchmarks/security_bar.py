@@ -3,8 +3,9 @@
 Run ``python -m benchmarks.security_bar``; the table goes to the screen and benchmarks/results/security_bar.json.
 ``pixel-shuffle, one nonce`` is the control: the same attacks must succeed there, or they prove nothing.
 Attacks as docs/security.md numbers them: A1 layout from 5,000 ciphertexts; A2 layout from 8 known pairs; A3 class and
-source from the values; A5 linear inversion from 2,000 known pairs; A6 keys wrong by one bit; A8 rows and columns of one 256 x 256
-frame. The classifier is the shipped network; it says "cat" to noise, so its share on untouched frames stands beside.
+source from the values; A5 linear inversion from 2,000 known pairs; A6 keys wrong by one bit; A8 rows and columns of
+one 256 x 256 frame. The classifier is the shipped network; it says "cat" to noise, so its share on untouched frames
+stands beside.
 """
 
 import argparse

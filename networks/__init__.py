@@ -2,11 +2,13 @@
 
 from networks.convert import convert
 from networks.datasets import CIFAR10_CLASSES, DatasetError, LabelledImages, load_cifar10, locate_data
+from networks.errors import ConversionError, LockedError
 from networks.evaluation import KeyedEvaluation, accuracy, evaluate, image_tensor, predict
-from networks.keyed import KeyedNetwork, PlanRow
+from networks.keyed import KeyedNetwork
+from networks.onnx_network import OnnxNetwork, export_onnx
+from networks.plan import Plan, PlanRow
 from networks.pretrained import Pretrained, list_pretrained, load_network, load_pretrained, model_card, save_network
 from networks.registry import build, list_models
-from networks.rules import ConversionError
 from networks.training import EpochLog, TrainConfig, train
 
 __all__ = [
@@ -17,6 +19,9 @@ __all__ = [
     "KeyedEvaluation",
     "KeyedNetwork",
     "LabelledImages",
+    "LockedError",
+    "OnnxNetwork",
+    "Plan",
     "PlanRow",
     "Pretrained",
     "TrainConfig",
@@ -24,6 +29,7 @@ __all__ = [
     "build",
     "convert",
     "evaluate",
+    "export_onnx",
     "image_tensor",
     "list_models",
     "list_pretrained",

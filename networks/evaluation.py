@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from networks.convert import convert
-from networks.datasets import LabelledImages
+from networks.datasets import DatasetError, LabelledImages
 from scrambler import Key, keyed_permutation, new_nonces
 
 
@@ -43,6 +43,7 @@ def predict(model: nn.Module, images: NDArray[np.uint8], batch_size: int = 500, 
     Tensor of float32, shape (N, classes)
         On the CPU.
     """
+    _check_not_empty(images)
     model.eval()
     device = next(model.parameters()).device
     parts = []
@@ -122,6 +123,8 @@ def evaluate(
     KeyedEvaluation
         Accuracies and the agreement of the two networks.
     """
+    _check_not_empty(data.images)
+    device = next(model.parameters()).device
     model.eval()
     size = (data.images.shape[1], data.images.shape[2])
     keyed, wrong = convert(model, key, size), convert(model, wrong_key, size)
@@ -129,13 +132,13 @@ def evaluate(
     parts: list[list[Tensor]] = [[], [], [], []]
     for start in range(0, len(data.images), batch_size):
         images, used = data.images[start : start + batch_size], nonces[start : start + batch_size]
-        plain = image_tensor(images)
+        plain = image_tensor(images).to(device)
         shuffled = torch.empty_like(plain)
         for frame, one, nonce in zip(shuffled, plain, used, strict=True):
             frame.copy_(keyed_permutation(key, size, nonce=nonce).shuffle(one))
         logits = model(plain), keyed(shuffled, nonce=used), wrong(shuffled, nonce=used), model(shuffled)
         for part, one in zip(parts, logits, strict=True):
-            part.append(one)
+            part.append(one.float().cpu())
         if on_batch is not None:
             on_batch(start + len(images), len(data.images))
     plain_logits, keyed_logits, wrong_logits, no_key_logits = (torch.cat(part) for part in parts)
@@ -151,6 +154,11 @@ def evaluate(
         tied_predictions=int((top[:, 0] == top[:, 1]).sum()),
         max_logit_difference=float((plain_logits - keyed_logits).abs().max()),
     )
+
+
+def _check_not_empty(images: NDArray[np.uint8]) -> None:
+    if len(images) == 0:
+        raise DatasetError("there are no images to predict")
 
 
 def _share(logits: Tensor, labels: Tensor) -> float:

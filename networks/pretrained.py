@@ -77,22 +77,29 @@ def load_network(name: str | Path) -> Pretrained:
     if not shipped and path.suffix != ".safetensors":
         model_card(str(name))  # raises: not a file name, so it should have been one of ours
     tensors, metadata = read_tensors(path)
-    try:
-        model, classes = metadata["model"], tuple(json.loads(metadata["classes"]))
-        height, width = json.loads(metadata["input_size"])
-    except (KeyError, ValueError):
-        raise WeightsError(
-            f"{path} does not say what it holds: its metadata needs model, classes and input_size"
-        ) from None
-    model_entry(model)
+    model, classes, size = _description(path, metadata)
     network = build(model, len(classes), seed=0)
+    single = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     try:
-        network.load_state_dict(
-            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-        )
+        network.load_state_dict(single)
     except RuntimeError:
         raise WeightsError(f"{path} does not fit the architecture {model} it names") from None
-    return Pretrained(str(name), network.eval(), classes, (int(height), int(width)))
+    return Pretrained(str(name), network.eval(), classes, size)
+
+
+def _description(path: Path, metadata: dict[str, str]) -> tuple[str, tuple[str, ...], tuple[int, int]]:
+    """Return architecture, class names and input size from a weights file's metadata, checked."""
+    try:
+        model, classes = metadata["model"], json.loads(metadata["classes"])
+        height, width = json.loads(metadata["input_size"])
+    except (KeyError, ValueError, TypeError):
+        classes = None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise WeightsError(f"{path} does not say what it holds: its metadata needs model, classes and input_size")
+    if not all(type(side) is int and 1 <= side <= 1 << 14 for side in (height, width)):
+        raise WeightsError(f"{path} names an impossible input_size, {metadata['input_size']}")
+    model_entry(model)
+    return model, tuple(classes), (height, width)
 
 
 def load_pretrained(name: str | Path) -> nn.Module:

@@ -1,126 +1,98 @@
-"""Which layers can be converted, and what each becomes: the table ``RULES``.
+"""What can be converted: the rule for every layer, function and method that the converter knows.
 
-A rule gets the running :class:`networks.convert.Conversion`, the graph's node and its module (None for a function
-call); it replaces the node and returns the layout of the result. A layer without a rule is refused by name.
+A rule gets the running :class:`networks.conversion.Conversion` and the graph's node; it leaves the node as it is or
+replaces it, and returns the layout of the result. Whatever has no rule is refused by name.
 """
 
-from __future__ import annotations
-
 import operator
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from networks.layout import Layout, Plain, Spatial
-from operators import KeyedAdaptiveAvgPool2d, KeyedAvgPool2d, KeyedConv2d, KeyedFlatten, KeyedMaxPool2d
-from scrambler.errors import ShuffleCamError
+from networks.alignment import align
+from networks.conversion import Conversion, Rule, plain_like
+from networks.errors import ConversionError
+from networks.layers import Normalize, Scale
+from networks.layout import Layout
+from networks.rules_shapes import SHAPE_RULES
+from networks.rules_tokens import TOKEN_RULES
+from networks.rules_windows import WINDOW_RULES
 
-if TYPE_CHECKING:
-    from networks.convert import Conversion
-
-
-class ConversionError(ShuffleCamError):
-    """A model cannot be converted exactly; names the layer and the reason."""
-
-
-Rule = Callable[["Conversion", fx.Node, nn.Module | None], Layout]
+__all__ = ["RULES", "ConversionError", "find_rule"]
 
 
-def _windowed(keyed: Callable[..., nn.Module]) -> Rule:
-    """Return the rule for layers that read a window of each pixel and write a new map."""
-
-    def rule(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-        layout, size = conversion.spatial_input(node), conversion.output_size(node)
-        out = conversion.fresh(node, size)
-        conversion.replace(node, keyed(module, layout.size, layout.permutation, out), layout)
-        return Spatial(size, out)
-
-    return rule
+def _elementwise(conversion: Conversion, node: fx.Node) -> Layout:
+    """Value by value: all tensors are brought into one order; single pixels and numbers fit any."""
+    sources = [source for source in node.all_input_nodes if isinstance(source.meta.get("value"), Tensor)]
+    tags = align(conversion, node, [(s, list(range(-len(conversion.shape(s)), 0))) for s in sources])
+    return tuple(tags.get(dim) for dim in range(-len(conversion.shape(node)), 0))
 
 
-def _function(make: Callable[..., nn.Module], rule: Rule) -> Rule:
-    """Return the rule for a function call whose module form is ``make(*arguments)``."""
-
-    def convert_call(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-        arguments = dict(node.kwargs)
-        for name in ("input", "inplace", "return_indices"):
-            arguments.pop(name, None)
-        return rule(conversion, node, make(*node.args[1:], **arguments))
-
-    return convert_call
+def _constant(conversion: Conversion, node: fx.Node) -> Any:
+    """Tensors of one value, made of another's type."""
+    return plain_like(node.meta["value"])
 
 
-def _adaptive_average(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-    """Adaptive pooling; down to one pixel it is the mean over all, which has no order."""
-    layout = conversion.spatial_input(node)
-    if conversion.output_size(node) == (1, 1):
-        return Spatial((1, 1), layout.permutation)
-    return _windowed(KeyedAdaptiveAvgPool2d)(conversion, node, module)
-
-
-def _adaptive_max(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-    if conversion.output_size(node) != (1, 1):
-        raise conversion.refuse(node, "adaptive maximum pooling is only known down to one pixel")
-    return Spatial((1, 1), conversion.spatial_input(node).permutation)
-
-
-def _flatten(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-    """Flattening of channels and pixels into features, which a linear layer reads in their plain order."""
-    layout = conversion.spatial_input(node)
-    shape = node.meta["tensor_meta"].shape
-    if len(shape) != 2 or shape[0] != 1:
-        raise conversion.refuse(node, "only flattening to (batch, features) is known")
-    if layout.size != (1, 1):
-        conversion.replace(node, KeyedFlatten(nn.Flatten(), layout.size, layout.permutation), layout)
-    return Plain()
-
-
-def _mean(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-    """Mean over height and width: global average pooling."""
-    dims = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
-    keepdim = node.kwargs.get("keepdim", node.args[2] if len(node.args) > 2 else False)
-    if not isinstance(dims, (tuple, list)) or {int(d) % 4 for d in dims} != {2, 3}:
-        raise conversion.refuse(node, "only the mean over both height and width is known")
-    return Spatial((1, 1), conversion.spatial_input(node).permutation) if keepdim else Plain()
-
-
-def _concatenate(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-    """Concatenation of channels: all maps in one order."""
-    dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-    sources = list(node.all_input_nodes)
-    if dim not in (1, -3) or not all(isinstance(conversion.layouts[s], Spatial) for s in sources):
-        raise conversion.refuse(node, "only the concatenation of maps along their channels is known")
-    return conversion.align(node, sources)
-
-
-def _size(conversion: Conversion, node: fx.Node, module: nn.Module | None) -> Layout:
-    """Shape queries: no order changes a shape."""
-    return Plain()
-
-
-_max_pool = _windowed(KeyedMaxPool2d)
-_avg_pool = _windowed(KeyedAvgPool2d)
+_ELEMENTWISE: tuple[Any, ...] = (
+    Normalize, Scale, nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Hardshrink, nn.Softplus, nn.Softsign,
+    nn.Softshrink, nn.Tanhshrink, nn.LogSigmoid, nn.Threshold, nn.RReLU, nn.Dropout, nn.AlphaDropout,
+    F.relu, F.relu_, F.relu6, F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.hardtanh, F.hardswish,
+    F.hardsigmoid, F.softplus, F.softsign, F.logsigmoid, F.threshold, F.dropout, F.alpha_dropout, F.sigmoid, F.tanh,
+    torch.relu, torch.relu_, torch.sigmoid, torch.tanh, torch.abs, torch.neg, torch.exp, torch.expm1, torch.log,
+    torch.log1p, torch.sqrt, torch.rsqrt, torch.square, torch.pow, torch.reciprocal, torch.erf, torch.sin, torch.cos,
+    torch.sign, torch.floor, torch.ceil, torch.round, torch.clamp, torch.clip, torch.clone, torch.zeros_like,
+    torch.ones_like, torch.full_like, torch.rand_like, torch.bernoulli,
+    torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum, torch.where, torch.lerp, torch.addcmul,
+    torch.eq, torch.ne, torch.gt, torch.ge, torch.lt, torch.le, torch.logical_and, torch.logical_or, torch.logical_not,
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow,
+    operator.neg, operator.pos, operator.invert, operator.iadd, operator.isub, operator.imul, operator.itruediv,
+    operator.eq, operator.ne, operator.gt, operator.ge, operator.lt, operator.le, operator.and_, operator.or_,
+    "relu", "relu_", "sigmoid", "sigmoid_", "tanh", "tanh_", "abs", "neg", "exp", "log", "sqrt", "rsqrt", "square",
+    "pow", "reciprocal", "erf", "clamp", "clamp_", "clip", "round", "floor", "sign", "float", "double", "half",
+    "bfloat16", "to", "type", "type_as", "contiguous", "clone", "detach", "requires_grad_", "masked_fill", "where",
+    "add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_", "maximum", "minimum", "lerp", "bernoulli_",
+    "eq", "ne", "gt", "ge", "lt", "le",
+)  # fmt: skip
 
 RULES: dict[Any, Rule] = {
-    nn.Conv2d: _windowed(KeyedConv2d),
-    nn.MaxPool2d: _max_pool,
-    F.max_pool2d: _function(nn.MaxPool2d, _max_pool),
-    nn.AvgPool2d: _avg_pool,
-    F.avg_pool2d: _function(nn.AvgPool2d, _avg_pool),
-    nn.AdaptiveAvgPool2d: _adaptive_average,
-    F.adaptive_avg_pool2d: _function(nn.AdaptiveAvgPool2d, _adaptive_average),
-    nn.AdaptiveMaxPool2d: _adaptive_max,
-    F.adaptive_max_pool2d: _function(nn.AdaptiveMaxPool2d, _adaptive_max),
-    nn.Flatten: _flatten,
-    torch.flatten: _flatten,
-    "flatten": _flatten,
-    "mean": _mean,
-    torch.mean: _mean,
-    torch.cat: _concatenate,
-    "size": _size,
-    getattr: _size,
-    operator.getitem: _size,
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **SHAPE_RULES,
+    **TOKEN_RULES,
+    **WINDOW_RULES,
+    **dict.fromkeys(("new_zeros", "new_ones", "new_empty", "new_full"), _constant),
+    operator.matmul: TOKEN_RULES[torch.matmul],
 }
+
+# Why operations of these names are refused; anything else is unknown.
+_REASONS = {
+    "fft": "a Fourier transform mixes all pixels, and no gather table can express it",
+    "roi": "it samples at places that depend on the data",
+    "grid_sample": "it samples at places that depend on the data",
+    "deform": "it samples at places that depend on the data",
+    "nonzero": "how much it gives depends on the data",
+    "masked_select": "how much it gives depends on the data",
+    "unique": "how much it gives depends on the data",
+    "unfold": "it makes channels of windows; write it as a convolution",
+    "fold": "it adds up windows; write it as a transposed convolution",
+}
+
+
+def find_rule(conversion: Conversion, node: fx.Node) -> Rule | None:
+    """Return the rule for a node, or None when there is none.
+
+    Raises
+    ------
+    ConversionError
+        When it is known why there can be none.
+    """
+    kind: Any = type(conversion.module(node)) if node.op == "call_module" else node.target
+    if kind in RULES:
+        return RULES[kind]
+    name = f"{getattr(kind, '__module__', '')} {getattr(kind, '__name__', kind)}".lower()
+    for part, reason in _REASONS.items():
+        if part in name:
+            raise conversion.refuse(node, reason)
+    return None

@@ -23,6 +23,7 @@ from networks.evaluation import accuracy, image_tensor
 from networks.pretrained import save_network
 from networks.registry import build
 from scrambler.errors import ShuffleCamError
+from scrambler.files import write_atomically
 
 _MOMENTUM = 0.85
 # Learning rate and weight decay are quoted per 1,024 examples of an infinitely remembered gradient.
@@ -80,11 +81,13 @@ class TrainConfig:
                 raise TrainingError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if self.precision not in ("bfloat16", "float32"):
             raise TrainingError(f"precision must be bfloat16 or float32, got {self.precision!r}")
+        if not 0 <= self.seed < 1 << 32:
+            raise TrainingError(f"seed must be from 0 to 2**32 - 1, got {self.seed}")
         try:
-            _ = self.torch_device
-        except RuntimeError:
+            torch.empty(0, device=self.torch_device)
+        except (RuntimeError, AssertionError):  # a build without CUDA raises the latter
             raise TrainingError(
-                f"device must be auto, cpu, cuda or another torch device, got {self.device!r}"
+                f"device must be auto, cpu or another device torch finds here, got {self.device!r}"
             ) from None
 
     @property
@@ -146,19 +149,20 @@ def train(
     train_set = train_set or load_cifar10("train")
     test_set = test_set or load_cifar10("test")
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     run = _Run(config, train_set)
     first_epoch = run.resume(folder / "checkpoint.safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
     log_path = folder / "log.jsonl"
-    if first_epoch == 0:
-        log_path.unlink(missing_ok=True)
+    # A run stopped between checkpoint and log, or one without a checkpoint, leaves lines that are not this run's.
+    lines = log_path.read_text().splitlines(keepends=True)[:first_epoch] if log_path.exists() else []
+    write_atomically(log_path, "".join(lines).encode())
     for epoch in range(first_epoch, config.epochs):
         started = time.perf_counter()
         loss = run.epoch(epoch, on_step)
         seconds = time.perf_counter() - started
         log = EpochLog(epoch, loss, accuracy(run.model, test_set), seconds)
-        with log_path.open("a") as file:
-            file.write(json.dumps(asdict(log)) + "\n")
+        lines.append(json.dumps(asdict(log)) + "\n")
+        write_atomically(log_path, "".join(lines).encode())
         run.save(folder / "checkpoint.safetensors", epoch + 1)
         if on_epoch is not None:
             on_epoch(log)
@@ -259,15 +263,19 @@ class _Run:
         if not path.exists():
             return 0
         tensors, metadata = read_tensors(path)
-        if json.loads(metadata.get("config", "{}")) != asdict(self.config):
+        if metadata.get("config") != json.dumps(asdict(self.config)):
             raise TrainingError(f"{path} belongs to a run with another configuration: choose another folder")
-        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+        try:
+            epochs_done = int(metadata["epochs_done"])
+            self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+        except (KeyError, ValueError, RuntimeError):
+            raise TrainingError(f"{path} is damaged: delete it to start again, or choose another folder") from None
         self.average = {k[8:]: v.to(self.device) for k, v in tensors.items() if k.startswith("average.")}
         for number, parameter in enumerate(self._parameters()):
             if f"momentum.{number}" in tensors:
                 momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{number}"])
                 self.optimizer.state[parameter]["momentum_buffer"] = momentum
-        return int(metadata["epochs_done"])
+        return epochs_done
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]

@@ -1,9 +1,13 @@
 """Convolution that reads a shuffled frame and writes a shuffled map.
 
-Three engines with one result (docs: OPERATORS, sections 1 and 1b):
+Four engines with one result (docs: OPERATORS, sections 1, 1b and 2):
 
+``"indirect"``
+    one pass over the shuffled rows by a kernel of our own whose indirection table is the key; the fastest, and nothing
+    is ever stored in natural order. Float32 on the CPU, without gradients.
 ``"gather"``
-    row gather to natural order, the library's convolution, row gather to the output's order; the fastest in general.
+    row gather to natural order, the library's convolution, row gather to the output's order; any device, type and
+    gradient.
 ``"im2col"``
     every tap is gathered straight from the shuffled frame into columns in the output's order, then one matrix
     product; no natural-order copy of the frame ever exists. Made for the first layer, where channels are few.
@@ -15,12 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from operators.engine_indirect import can_run, convolve_frames, engine_table
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Padding, Window
+from operators.indirect_weights import pack_weights
 from operators.rows import check_slot, from_rows, gather_rows, permute_rows, to_rows
 from operators.tables import GatherTable, PixelOrder, compose
 
-ENGINES = ("auto", "gather", "im2col", "pointwise")
+ENGINES = ("auto", "indirect", "gather", "im2col", "pointwise")
 
 # A frame has one to four channels; feature maps have more, and columns then cost more than two row gathers.
 _MOST_FRAME_CHANNELS = 4
@@ -30,6 +36,8 @@ _COLUMN_ELEMENTS = 1 << 23
 
 def choose_engine(engine: str, window: Window, channels: int) -> str:
     """Return the engine that ``engine`` names for a window over an input of so many channels.
+
+    "auto" names one that can take any tensor; a layer asks for "indirect" first where that is worth it.
 
     Raises
     ------
@@ -84,8 +92,9 @@ def keyed_conv2d(
         σ and τ; None for natural order.
     slot : Tensor of integers, shape (N,) or (B, N), optional
         Slot table of σ for this call, or one for each frame; replaces ``permutation_in``.
-    engine : {"auto", "gather", "im2col", "pointwise"}
-        "auto" takes "pointwise" where it can, "im2col" for frames of up to 4 channels, else "gather".
+    engine : {"auto", "indirect", "gather", "im2col", "pointwise"}
+        "auto" takes "pointwise" where it can, "im2col" for frames of up to 4 channels, else "gather": "indirect" packs
+        the weights first, which pays for layers that keep them (:class:`KeyedConv2d`), not for a single call.
 
     Returns
     -------
@@ -128,10 +137,24 @@ def keyed_conv2d(
     given = _on(table.slot, input) if own is None else own
     if chosen == "gather":
         return by_rows(input, weight, bias, groups, table.window, given, _on(table.source, input))
+    if chosen == "indirect":
+        require_indirect(input, weight, bias)
+        packed = pack_weights(weight, bias, groups)
+        ready = engine_table(table.places, given, size[0] * size[1], input.shape[1], depthwise=packed.depthwise)
+        each = given is not None and given.ndim == 2
+        return convolve_frames(input, ready, packed, table.output_size, own_keys=each)
     index = compose(given, table.places.to(input.device), outside=size[0] * size[1])
     if chosen == "pointwise":
         return by_points(input, weight, bias, groups, index, table.output_size)
     return by_columns(input, weight, bias, groups, index, table.output_size)
+
+
+def require_indirect(frames: Tensor, *parameters: Tensor | None) -> None:
+    """Raise unless the engine "indirect", asked for by name, can take these tensors."""
+    if not can_run(frames, *parameters):
+        raise OperatorError(
+            "engine 'indirect' needs float32 frames and weights on the CPU, without gradients; use 'auto'"
+        )
 
 
 def _on(table: Tensor | None, frames: Tensor) -> Tensor | None:

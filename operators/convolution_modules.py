@@ -5,8 +5,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from operators.convolution import by_columns, by_points, by_rows, choose_engine
+from operators.convolution import by_columns, by_points, by_rows, choose_engine, require_indirect
+from operators.engine_indirect import can_run, convolve_frames, engine_table, is_worth_it
 from operators.geometry import IntOrPair, Padding, Window
+from operators.indirect_weights import PackedWeights, WeightCache
 from operators.modules import KeyedModule
 from operators.tables import GatherTable, PixelOrder, compose
 
@@ -22,8 +24,8 @@ class KeyedConv2d(KeyedModule):
         Frame height and width, in pixels.
     permutation_in, permutation_out : permutation, optional
         Pixel orders of input and output; None for natural order.
-    engine : {"auto", "gather", "im2col", "pointwise"}
-        See :func:`keyed_conv2d`.
+    engine : {"auto", "indirect", "gather", "im2col", "pointwise"}
+        See :func:`keyed_conv2d`. "auto" takes "indirect" wherever that can take the frames and is worth it.
 
     Raises
     ------
@@ -37,6 +39,7 @@ class KeyedConv2d(KeyedModule):
     source: Tensor | None
     places: Tensor | None
     index: Tensor | None
+    offsets: Tensor | None
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class KeyedConv2d(KeyedModule):
         self.register_parameter("weight", cast(nn.Parameter, conv.weight))
         self.register_parameter("bias", cast(nn.Parameter | None, conv.bias))
         table = GatherTable.keyed(window, permutation_in, permutation_out)
-        around = self.engine == "gather"
+        around = self.engine in ("gather", "indirect")
         self.register_table("slot", table.slot if around else None)
         self.register_table("source", table.source if around else None)
         self.register_table("places", None if around else table.places)
@@ -63,10 +66,19 @@ class KeyedConv2d(KeyedModule):
         if self.engine == "pointwise" and index is not None and torch.equal(index[:, 0], torch.arange(H * W).int()):
             index = None  # Equal orders on both sides of a 1x1 kernel: nothing moves.
         self.register_table("index", index)
+        # The engine "indirect" makes its own form of the table when it first runs.
+        self.register_table("offsets", None)
+        worth_it = engine == "auto" and is_worth_it(conv.in_channels, conv.out_channels, conv.groups)
+        self.tries_indirect = engine == "indirect" or worth_it
+        self._weights = WeightCache()
 
     def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
         """Convolve frames (B, C, H, W); ``slot``, (N,) or (B, N), replaces the input's order for this call."""
+        if self.tries_indirect and can_run(x, self.weight, self.bias):
+            return self.run_indirect(x, self._weights.packed(self), slot)
         own = self.accept(x, slot)
+        if self.engine == "indirect":
+            require_indirect(x, self.weight, self.bias)
         if self.engine == "gather":
             given = self.slot if own is None else own
             return by_rows(x, self.weight, self.bias, self.groups, self.window, given, self.source)
@@ -77,6 +89,41 @@ class KeyedConv2d(KeyedModule):
             return by_points(x, self.weight, self.bias, self.groups, index, self.output_size)
         assert index is not None
         return by_columns(x, self.weight, self.bias, self.groups, index, self.output_size)
+
+    def run_indirect(
+        self, x: Tensor, packed: PackedWeights, slot: Tensor | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """Convolve frames by the engine "indirect", with weights packed beforehand.
+
+        Parameters
+        ----------
+        x : Tensor of float32, shape (B, C, H, W)
+        packed : PackedWeights
+            This layer's, perhaps with what follows it folded in.
+        slot : Tensor of integers, shape (N,) or (B, N), optional
+            Replaces the input's order for this call.
+        residual : Tensor of float32, shape (B, D, Ho, Wo), optional
+            Added before the clamp.
+        """
+        own = self.accept(x, slot)
+        if own is None:
+            if self.offsets is None:
+                self.offsets = self._own_offsets(packed.depthwise)
+            return convolve_frames(x, self.offsets, packed, self.output_size, residual=residual)
+        if self.places is None:
+            self.places = GatherTable(self.window, None, self.source).places
+        table = engine_table(self.places, own, own.shape[-1], x.shape[1], depthwise=packed.depthwise)
+        return convolve_frames(x, table, packed, self.output_size, own_keys=own.ndim == 2, residual=residual)
+
+    def _own_offsets(self, depthwise: bool) -> Tensor:
+        """Return the engine's table for frames in the order that this layer was made for."""
+        (H, W), (Ho, Wo) = self.input_size, self.output_size
+        reads, given = self.index, None
+        if self.engine in ("gather", "indirect"):
+            reads, given = GatherTable(self.window, None, self.source).places, self.slot
+        elif reads is None:
+            reads = torch.arange(Ho * Wo, dtype=torch.int32)[:, None]
+        return engine_table(reads, given, H * W, self.weight.shape[1] * self.groups, depthwise=depthwise)
 
     def extra_repr(self) -> str:
         """Return sizes and engine; never a table."""

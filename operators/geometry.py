@@ -103,13 +103,7 @@ class Window:
             borders = ((vertical, vertical), (horizontal, horizontal))
         if padding_mode not in PADDING_MODES:
             raise OperatorError(f"padding_mode must be one of {', '.join(PADDING_MODES)}; got {padding_mode!r}")
-        spare = {"reflect": 1, "circular": 0}.get(padding_mode)
-        for length, border in zip(size, borders, strict=True):
-            if spare is not None and max(border) > length - spare:
-                raise OperatorError(
-                    f"padding {max(border)} is too wide for padding_mode {padding_mode!r} on {length} pixels; "
-                    f"at most {length - spare} is possible"
-                )
+        check_borders(size, borders, padding_mode)
         window = cls(
             input_size=size,
             kernel_size=kernel,
@@ -196,6 +190,17 @@ class Window:
         else:
             inside = np.where((place < 0) | (place >= length), -1, place)
         return inside
+
+
+def check_borders(size: tuple[int, int], borders: tuple[tuple[int, int], tuple[int, int]], padding_mode: str) -> None:
+    """Raise OperatorError when a border rule needs more pixels than the frame has."""
+    spare = {"reflect": 1, "circular": 0}.get(padding_mode)
+    for length, border in zip(size, borders, strict=True):
+        if spare is not None and max(border) > length - spare:
+            raise OperatorError(
+                f"padding {max(border)} is too wide for padding_mode {padding_mode!r} on {length} pixels; "
+                f"at most {length - spare} is possible"
+            )
 
 
 def _named_padding(

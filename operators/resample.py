@@ -160,15 +160,18 @@ def keyed_area_resize(
         reads = torch.from_numpy(index).to(input.device)
         shares = torch.from_numpy(weights).to(rows)
         parts = [
-            _average(rows[b : b + images], reads if own is None else own[b : b + images, reads].long(), shares)
+            weighted_rows(rows[b : b + images], reads if own is None else own[b : b + images, reads].long(), shares)
             for b in range(0, max(B, 1), images)
         ]
         strips.append(torch.cat(parts))
     return from_rows(torch.cat(strips, dim=1), (h, w))
 
 
-def _average(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sums of rows (B, N, C) over index (M, K) or (B, M, K): (B, M, C)."""
+def weighted_rows(rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+    """Return the sums of rows (B, N, C) over index (M, K) or (B, M, K), weighted by (M, K): (B, M, C).
+
+    Every sum runs over its taps in the table's order, so the arrangement of the rows does not change a bit of it.
+    """
     B, N, C = rows.shape
     M, K = weights.shape
     image = torch.arange(B, device=rows.device).reshape(B, 1, 1) * N

@@ -108,8 +108,8 @@ def compose(slot: Tensor | None, places: Tensor, outside: int = -1) -> Tensor:
         return places
     padded = torch.nn.functional.pad(slot, (0, 1), value=outside)
     # With the batch last, a batch of tables is read row by row: eight times as fast as padded[..., places].
-    found = padded.movedim(-1, 0).contiguous().index_select(0, places.flatten())
-    return found.movedim(0, -1).reshape(*slot.shape[:-1], *places.shape)
+    found = padded.transpose(-1, 0).contiguous().index_select(0, places.flatten())
+    return found.transpose(0, -1).reshape(*slot.shape[:-1], *places.shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

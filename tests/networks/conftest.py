@@ -1,6 +1,9 @@
 """Data for the network tests."""
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from networks import LabelledImages, load_cifar10
 from networks.datasets import DatasetError
@@ -13,3 +16,12 @@ def cifar10_test() -> LabelledImages:
         return load_cifar10("test")
     except DatasetError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Thousands of tiny operations would otherwise each wait for the other threads of a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

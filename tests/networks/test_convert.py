@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks import ConversionError, build, convert
+from networks import build, convert
 from scrambler import Key, Multiplexer, keyed_permutation, new_nonces
 from scrambler.errors import FixedNonceError, ShuffleCamError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 KEY = Key.from_bytes(bytes(range(32)))
 NONCES = [bytes([n] * 16) for n in range(8)]
@@ -236,38 +238,6 @@ def test_bad_calls_are_named() -> None:
         keyed(torch.rand(1, 3, 6, 5), nonce=new_nonces(1))
     with pytest.raises(ShuffleCamError, match="2 frames"):
         keyed(torch.rand(2, 3, 5, 5), nonce=new_nonces(1))
-
-
-class Branching(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum() > 0 else -x
-
-
-class Positions(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.where = nn.Parameter(torch.rand(1, 3, 5, 5))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.where
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2)), r"layer '1' \(Upsample\)"),
-        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softmax(dim=3)), r"layer '1' \(Softmax\)"),
-        (nn.Sequential(nn.Linear(5, 4)), r"layer '0' \(Linear\)"),
-        (Branching(), "can't be traced"),
-        (nn.Conv2d(3, 4, 3), "wrap it in nn.Sequential"),
-        (Positions(), "differs from pixel to pixel"),
-        (nn.Sequential(nn.Conv2d(3, 4, 7)), "does not run on 3x5x5"),
-        (nn.Sequential(nn.Conv2d(1, 4, 3)), "does not run on 3x5x5"),
-    ],
-)
-def test_what_cannot_be_converted_is_refused_by_name(model: nn.Module, message: str) -> None:
-    with pytest.raises(ConversionError, match=message):
-        convert(model, KEY, (5, 5))
 
 
 def test_the_plan_tells_what_was_done() -> None:

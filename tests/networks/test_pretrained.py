@@ -105,6 +105,10 @@ def test_weights_survive_a_round_trip_in_half_precision(tmp_path: Path) -> None:
             {"model": "airbench94", "classes": "not json", "input_size": "[32, 32]"},
             "needs model, classes and input_size",
         ),
+        ({"model": "airbench94", "classes": "5", "input_size": "[32, 32]"}, "needs model, classes and input_size"),
+        ({"model": "airbench94", "classes": "[]", "input_size": "32"}, "needs model, classes and input_size"),
+        ({"model": "airbench94", "classes": "[]", "input_size": "[-1, 32]"}, "impossible input_size"),
+        ({"model": "airbench94", "classes": "[]", "input_size": "[null, 32]"}, "impossible input_size"),
         ({"model": "resnet-9000", "classes": "[]", "input_size": "[32, 32]"}, "no model called 'resnet-9000'"),
         ({"model": "airbench94", "classes": json.dumps(["a"]), "input_size": "[32, 32]"}, "does not fit"),
     ],
@@ -127,3 +131,8 @@ def test_unknown_names_and_damaged_files_are_named(tmp_path: Path) -> None:
         load_pretrained(tmp_path / "cut.safetensors")
     with pytest.raises(ShuffleCamError, match="no model called"):
         build("alexnet")
+
+
+def test_no_images_are_named() -> None:
+    with pytest.raises(ShuffleCamError, match="no images"):
+        predict(build("airbench94", seed=0), np.zeros((0, 32, 32, 3), np.uint8))

@@ -9,6 +9,7 @@ import torch
 from networks import LabelledImages, TrainConfig, load_network, train
 from networks.airbench import AirBench94, whiten_from_images
 from networks.augment import alternating_flip, translate
+from networks.checkpoint import read_tensors, write_tensors
 from networks.training import TrainingError
 
 
@@ -37,6 +38,21 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     assert loaded.input_size == (32, 32)
 
 
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    config, data = TrainConfig(epochs=1, batch_size=16), some_images(16, 0)
+    train(config, out=tmp_path, train_set=data, test_set=data)
+    tensors, metadata = read_tensors(tmp_path / "checkpoint.safetensors")
+    write_tensors(tmp_path / "checkpoint.safetensors", tensors, {"config": metadata["config"]})
+    with pytest.raises(TrainingError, match="damaged"):
+        train(config, out=tmp_path, train_set=data, test_set=data)
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="do not fill one batch"):
+        train(TrainConfig(), out=tmp_path / "run", train_set=some_images(8, 0), test_set=some_images(8, 0))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     data = some_images(16, 0)
     train(TrainConfig(epochs=1, batch_size=16), out=tmp_path, train_set=data, test_set=data)
@@ -45,16 +61,20 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"model": "vgg16_bn"}, {"epochs": 0}, {"batch_size": 0}, {"precision": "int8"}, {"device": "abacus"}]
+    "wrong",
+    [
+        {"model": "vgg16_bn"},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"precision": "int8"},
+        {"device": "abacus"},
+        {"seed": -1},
+        {"seed": 1 << 40},
+    ],
 )
 def test_wrong_configurations_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(TrainingError):
         TrainConfig(**wrong)  # type: ignore[arg-type]  # wrong on purpose
-
-
-def test_too_few_images_for_a_batch_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="do not fill one batch"):
-        train(TrainConfig(), out=tmp_path, train_set=some_images(8, 0), test_set=some_images(8, 0))
 
 
 def test_two_epochs_show_both_mirror_images() -> None:

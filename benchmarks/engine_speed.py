@@ -1,0 +1,244 @@
+"""Engines of keyed convolution beside plain PyTorch: layer by layer, and in whole networks.
+
+Run as ``python -m benchmarks.engine_speed``; prints tables and writes ``results/engine_speed.json``.
+One thread: processor time, candidates taking turns round by round, medians of the ratios within a round. Two threads:
+wall time, smallest of all rounds. Ratios are to plain channels-last; the default layout and, where a C++ compiler is
+there, ``torch.compile`` with freezing stand beside it, because a win over a slow baseline is none.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.measure import RESULTS, print_table, write_report
+from networks import build, convert
+from operators import KeyedConv2d
+from scrambler import Key, keyed_permutation, new_nonces
+
+SIZE = (32, 32)
+GOALS = {("vgg16_bn", 1): 0.5, ("vgg16_bn", 64): 1.0, ("resnet18", 1): 0.55, ("resnet18", 64): 1.0}
+# Input and output channels, side, kernel, stride, padding, groups; docs: OPERATORS, section 1a.
+LAYERS = (
+    (3, 64, 32, 3, 1, 1, 1),
+    (64, 64, 32, 3, 1, 1, 1),
+    (64, 128, 16, 3, 1, 1, 1),
+    (128, 128, 16, 3, 1, 1, 1),
+    (256, 256, 8, 3, 1, 1, 1),
+    (512, 512, 4, 3, 1, 1, 1),
+    (512, 512, 2, 3, 1, 1, 1),
+    (16, 16, 32, 3, 1, 1, 1),
+    (3, 24, 32, 2, 1, 0, 1),
+    (3, 64, 224, 7, 2, 3, 1),
+    (64, 64, 56, 3, 1, 1, 1),
+    (128, 128, 28, 3, 1, 1, 1),
+    (128, 128, 56, 3, 2, 1, 1),
+    (256, 256, 14, 3, 1, 1, 1),
+    (512, 512, 7, 3, 1, 1, 1),
+    (256, 512, 56, 1, 2, 0, 1),
+    (96, 96, 56, 3, 1, 1, 96),
+    (384, 384, 14, 3, 1, 1, 384),
+    (144, 144, 56, 3, 2, 1, 144),
+    (128, 128, 28, 3, 1, 1, 4),
+)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's map for maps (B, C, H, W)."""
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(y + self.shortcut(x))
+
+
+def resnet18() -> nn.Module:
+    """Return ResNet-18 in its CIFAR form: 3x3 stem, no pooling before the blocks."""
+    widths = (64, 64, 128, 256, 512)
+    blocks = [
+        block for i, o in pairwise(widths) for block in (BasicBlock(i, o, 1 if i == o else 2), BasicBlock(o, o, 1))
+    ]
+    stem = (nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+
+
+def vgg16_bn_small_head() -> nn.Module:
+    """Return VGG16-BN with one linear layer behind the convolutions: its 4096-wide head is 19 M of 34 M weights."""
+    model = build("vgg16_bn", seed=0)
+    model.classifier = nn.Linear(512, 10)
+    return model
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "vgg16_bn": lambda: build("vgg16_bn", seed=0),
+    "vgg16_bn, small head": vgg16_bn_small_head,
+    "resnet18": resnet18,
+    "airbench94": lambda: build("airbench94", seed=0),
+}
+
+
+def take_turns(
+    candidates: Mapping[str, Callable[[], object]], rounds: int, at_least_s: float, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Return the seconds of one call of each candidate in each round; short ones are called several times a round."""
+    calls = {}
+    for name, run in candidates.items():
+        run()
+        begin = clock()
+        run()
+        calls[name] = max(1, round(at_least_s / max(clock() - begin, 1e-7)))
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, run in candidates.items():
+            begin = clock()
+            for _ in range(calls[name]):
+                run()
+            seconds[name].append((clock() - begin) / calls[name])
+    return seconds
+
+
+def compare(candidates: Mapping[str, Callable[[], object]], threads: int, rounds: int) -> dict[str, float]:
+    """Return milliseconds of the first candidate and every other one's time as a multiple of it."""
+    torch.set_num_threads(threads)
+    # Two threads' processor time would count a waiting thread's spinning.
+    clock = time.process_time if threads == 1 else time.perf_counter
+    with torch.inference_mode():
+        seconds = take_turns(candidates, rounds, 0.004, clock)
+    first, *others = candidates
+    figures = {f"{first} ms": 1e3 * (median(seconds[first]) if threads == 1 else min(seconds[first]))}
+    for name in others:
+        if threads == 1:
+            figures[name] = median(a / b for a, b in zip(seconds[name], seconds[first], strict=True))
+        else:
+            figures[name] = min(seconds[name]) / min(seconds[first])
+    return figures
+
+
+def layer(shape: tuple[int, ...], batch: int, threads: int, rounds: int) -> dict[str, object]:
+    """Time one convolution in every engine."""
+    channels, maps, side, kernel, stride, padding, groups = shape
+    plain = nn.Conv2d(channels, maps, kernel, stride, padding, groups=groups)
+    default = nn.Conv2d(channels, maps, kernel, stride, padding, groups=groups)
+    plain = plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    frames = torch.randn(batch, channels, side, side)
+    rows = frames.contiguous(memory_format=torch.channels_last)
+    key = Key.generate()
+    order = keyed_permutation(key, (side, side), nonce=new_nonces(1)[0])
+    out = (side + 2 * padding - kernel) // stride + 1
+    target = keyed_permutation(key, (out, out), label="layer/0")
+    makers = {"indirect": "indirect", "gather": "gather"}
+    if channels <= 4:
+        makers["im2col"] = "im2col"
+    keyed = {name: KeyedConv2d(plain, (side, side), order, target, engine=engine) for name, engine in makers.items()}
+    candidates: dict[str, Callable[[], object]] = {
+        "plain channels-last": lambda: plain(rows),
+        "plain default": lambda: default(frames),
+    }
+    candidates |= {name: partial(module, rows) for name, module in keyed.items()}
+    named = f"{channels}-{maps}@{side} {kernel}x{kernel}" + f"/{stride}" * (stride > 1) + f" g{groups}" * (groups > 1)
+    figures = {"im2col": "-"} | compare(candidates, threads, rounds)
+    return {"layer": named, "batch": batch, "threads": threads, **_last(figures, "im2col")}
+
+
+def _last(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """Move one column to the end."""
+    return {**{key: value for key, value in row.items() if key != name}, name: row[name]}
+
+
+def compiled(model: nn.Module, frames: Tensor) -> Callable[[], object] | None:
+    """Return the strongest plain baseline, or None where PyTorch can't compile."""
+    import torch._inductor.config as settings
+
+    settings.freezing = True
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run = torch.compile(model)
+            run(frames)
+    except Exception as error:  # a missing compiler shows in many ways
+        print(f"torch.compile is left out: {str(error).splitlines()[0][:100]}")
+        return None
+    return lambda: run(frames)
+
+
+def network(name: str, batch: int, threads: int, rounds: int, with_compile: bool) -> dict[str, object]:
+    """Time one network; every frame has its own nonce, and drawing the keys is part of the keyed times."""
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    default = NETWORKS[name]().eval()
+    plain = NETWORKS[name]().eval()
+    plain.load_state_dict(default.state_dict())
+    plain = plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    key = Key.generate()
+    keyed, gather = convert(plain, key, SIZE), convert(plain, key, SIZE)
+    for module in gather.modules():
+        if isinstance(module, KeyedConv2d):
+            module.tries_indirect = False
+    frames = torch.rand(batch, 3, *SIZE)
+    rows = frames.contiguous(memory_format=torch.channels_last)
+    nonces = new_nonces(batch)
+    candidates: dict[str, Callable[[], object]] = {
+        "plain channels-last": lambda: plain(rows),
+        "plain default": lambda: default(frames),
+        "indirect": lambda: keyed(rows, nonce=nonces),
+        "gather": lambda: gather(rows, nonce=nonces),
+    }
+    frozen = compiled(plain, rows) if with_compile else None
+    if frozen is not None:
+        candidates["plain compiled"] = frozen
+    figures: dict[str, Any] = {"plain compiled": "-"} | compare(candidates, threads, rounds)
+    goal = GOALS.get((name, batch)) if threads == 1 else None
+    verdict = "-" if goal is None else f"{'held' if figures['indirect'] <= goal else 'missed'} (<= {goal})"
+    return {"network": name, "batch": batch, "threads": threads, **_last(figures, "plain compiled"), "goal": verdict}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=("layers", "networks", "all"), default="all")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    arguments = parser.parse_args(argv)
+    layers, networks = [], []
+    if arguments.what != "networks":
+        for threads in arguments.threads:
+            for batch in (1, 64):
+                for shape in LAYERS:
+                    size = batch if shape[2] < 56 else min(batch, 8)
+                    layers.append(layer(shape, size, threads, arguments.rounds))
+        print_table("Layers: multiples of plain channels-last", layers)
+    if arguments.what != "layers":
+        for threads in arguments.threads:
+            for batch in (1, 64):
+                for name in NETWORKS:
+                    row = network(name, batch, threads, arguments.rounds, not arguments.no_compile)
+                    networks.append(row)
+        print_table("\nNetworks on 32x32 frames: multiples of plain channels-last", networks)
+    report = RESULTS / "engine_speed.json"
+    write_report(report, "Engines of keyed convolution beside plain PyTorch", networks, layers=layers)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

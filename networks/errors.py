@@ -1,0 +1,11 @@
+"""Errors of conversion: one sentence that names the layer, the reason and what to do."""
+
+from scrambler.errors import ShuffleCamError
+
+
+class ConversionError(ShuffleCamError):
+    """A model cannot be converted exactly; names the layer and the reason."""
+
+
+class LockedError(ShuffleCamError):
+    """A keyed network was used while its tables are dropped."""

@@ -1,0 +1,188 @@
+"""Deployment: a converted network as an ONNX file without its key, and a loader that supplies the tables.
+
+The file holds the plain weights and the graph. Every table, and the slot tables of the frames, are inputs of it:
+without them it computes nothing, and they are never written.
+"""
+
+import io
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
+
+from networks.errors import ConversionError
+from networks.keyed import KeyedNetwork, Nonces
+from networks.tracing import PROBE_BATCH
+from operators import (
+    KeyedAdaptiveAvgPool2d,
+    KeyedAdaptiveMaxPool2d,
+    KeyedAvgPool2d,
+    KeyedConv2d,
+    KeyedMaxPool2d,
+)
+from operators.modules import KeyedModule
+from scrambler import nonces_for
+from scrambler.files import write_atomically
+
+FRAMES, SLOT = "frames", "input_slot"
+_POOLS = (KeyedMaxPool2d, KeyedAvgPool2d, KeyedAdaptiveAvgPool2d, KeyedAdaptiveMaxPool2d)
+_OPSET = 17
+
+
+def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str], *, channels: int = 3) -> None:
+    """Write a converted network as an ONNX file whose tables are inputs, so that it holds no key.
+
+    Parameters
+    ----------
+    network : KeyedNetwork
+        In evaluation mode, on the CPU; not converted with ``mask=True``. It is not changed.
+    path : path
+        Replaced if it exists.
+    channels : int
+        Channels of the frames.
+
+    Raises
+    ------
+    ConversionError
+        If the network reads masked frames, is training, or has an operation that ONNX lacks.
+    LockedError
+        While the network is locked: its graph is read off a run.
+    """
+    if network.masked:
+        raise ConversionError("a network that reads masked frames can't be exported: convert it without mask=True")
+    if network.training:
+        raise ConversionError("a network in training mode can't be exported: call eval() first")
+    tables = tables_of(network)
+    like = next(network.parameters(), torch.empty(0))
+    frames = torch.zeros(PROBE_BATCH, channels, *network.input_size, dtype=like.dtype)
+    slot = network.slots([bytes([n] * 16) for n in range(PROBE_BATCH)])
+    names, content = [FRAMES, SLOT, *tables], io.BytesIO()
+    try:
+        # The exporter that needs nothing but PyTorch calls itself old, and remarks on every size that it keeps.
+        with _portable(network), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                _WithTables(network, list(tables)).eval(),
+                (frames, slot, *tables.values()),
+                content,  # type: ignore[arg-type]  # it takes open files, though typed as paths
+                input_names=names,
+                output_names=["answers"],
+                dynamic_axes={FRAMES: {0: "batch"}, SLOT: {0: "batch"}, "answers": {0: "batch"}},
+                opset_version=_OPSET,
+                do_constant_folding=False,
+                dynamo=False,
+            )
+    except Exception as error:  # the exporter raises many types
+        raise ConversionError(f"the network can't be exported to ONNX ({str(error).splitlines()[0]})") from error
+    write_atomically(path, content.getvalue())
+
+
+def tables_of(network: KeyedNetwork) -> dict[str, Tensor]:
+    """Return every table of a network by name. They are as secret as its key."""
+    network.require_unlocked()
+    return {
+        f"{path}.{name}": table
+        for path, module in network.named_modules()
+        if isinstance(module, KeyedModule)
+        for name in sorted(module._non_persistent_buffers_set)
+        if (table := module._buffers[name]) is not None
+    }
+
+
+class _WithTables(nn.Module):
+    """A network whose tables are arguments."""
+
+    def __init__(self, network: KeyedNetwork, names: list[str]) -> None:
+        super().__init__()
+        self.graph = fx.GraphModule(network, network._graph)
+        self.names = names
+
+    def forward(self, frames: Tensor, slot: Tensor, *tables: Tensor) -> Any:
+        places = [(self.graph.get_submodule(path), leaf) for path, _, leaf in (n.rpartition(".") for n in self.names)]
+        own = [module._buffers[leaf] for module, leaf in places]
+        # torch.func.functional_call does this, but not under the exporter.
+        for (module, leaf), table in zip(places, tables, strict=True):
+            module._buffers[leaf] = table
+        try:
+            return self.graph(frames, slot)
+        finally:
+            for (module, leaf), kept in zip(places, own, strict=True):
+                module._buffers[leaf] = kept
+
+
+@contextmanager
+def _portable(network: KeyedNetwork) -> Iterator[None]:
+    """Let every layer run by PyTorch alone, as an exporter can follow it."""
+    changed: list[tuple[nn.Module, str, Any]] = []
+    for module in network.modules():
+        name, value = ("tries_indirect", False) if isinstance(module, KeyedConv2d) else ("engine", "gather")
+        if isinstance(module, (KeyedConv2d, *_POOLS)):
+            changed.append((module, name, getattr(module, name)))
+            setattr(module, name, value)
+    # The fused attention that inference takes has no ONNX form.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        for module, name, value in changed:
+            setattr(module, name, value)
+
+
+class OnnxNetwork:
+    """An exported network in onnxruntime, with the tables of a key.
+
+    Parameters
+    ----------
+    path : path
+        Written by :func:`export_onnx`.
+    network : KeyedNetwork
+        Converted from the same architecture; it supplies tables and slot tables, and its weights are not used.
+
+    Raises
+    ------
+    ConversionError
+        If the file asks for tables that the network does not have, or onnxruntime is not installed.
+    LockedError
+        While the network is locked.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], network: KeyedNetwork) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ConversionError("running ONNX files needs onnxruntime: install it first") from error
+        self._session = onnxruntime.InferenceSession(str(Path(path)), providers=["CPUExecutionProvider"])
+        self._network = network
+        wanted = [entry.name for entry in self._session.get_inputs() if entry.name not in (FRAMES, SLOT)]
+        tables: Mapping[str, Tensor] = tables_of(network)
+        missing = [name for name in wanted if name not in tables]
+        if missing:
+            raise ConversionError(f"{path} asks for the table {missing[0]!r}, which this network does not have")
+        self._tables = {name: tables[name].numpy() for name in wanted}
+        self._takes_slot = any(entry.name == SLOT for entry in self._session.get_inputs())
+
+    def __call__(self, frames: Tensor | NDArray[Any], nonce: Nonces) -> NDArray[Any]:
+        """Return the answers for shuffled frames (B, C, H, W) with one nonce each.
+
+        Raises
+        ------
+        ShuffleCamError
+            If nonces are missing, malformed or too few, or one is used twice.
+        """
+        inputs: dict[str, Any] = {FRAMES: np.asarray(frames), **self._tables}
+        if self._takes_slot:
+            inputs[SLOT] = self._network.slots(nonces_for(nonce, len(frames))).numpy()
+        (answers,) = self._session.run(None, inputs)
+        return np.asarray(answers)
+
+    def __repr__(self) -> str:
+        return f"OnnxNetwork({self._network.input_size[0]}x{self._network.input_size[1]})"

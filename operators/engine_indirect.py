@@ -1,0 +1,96 @@
+"""When the ``indirect`` engine can run and when it is worth it; and how frames pass through it."""
+
+import numba
+import torch
+from torch import Tensor
+
+from operators.errors import OperatorError
+from operators.indirect import convolve_rows, images_of_table, indirect_table
+from operators.indirect_depthwise import convolve_depthwise
+from operators.indirect_kernels import LANES
+from operators.indirect_weights import PackedWeights
+from operators.rows import from_rows, to_rows
+from operators.tables import compose
+
+# Groups of fewer output channels leave most of a tile's columns empty.
+_FEWEST_MAPS = 16
+
+
+def can_run(frames: Tensor, *parameters: Tensor | None) -> bool:
+    """Whether the engine can take these frames: float32 on the CPU, and nothing to be differentiated or compiled."""
+    tensors = [frames, *(p for p in parameters if p is not None)]
+    return (
+        all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+        and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
+        and not torch.compiler.is_compiling()
+        and not getattr(numba.config, "DISABLE_JIT", False)
+    )
+
+
+def is_worth_it(channels: int, maps: int, groups: int) -> bool:
+    """Whether the engine was measured to be as fast as the others, or faster, for layers of this kind.
+
+    It was with the vectors of AVX2 and AVX-512. Other processors are untried and stay with the library.
+    """
+    return LANES >= 8 and (channels == maps == groups or maps // groups >= _FEWEST_MAPS)
+
+
+def engine_table(places: Tensor, slot: Tensor | None, size: int, channels: int, *, depthwise: bool) -> Tensor:
+    """Return the engine's own form of a gather table, made for a layer or for one batch.
+
+    Parameters
+    ----------
+    places : Tensor of int32, shape (M, K)
+        Natural input positions in the order of the outputs' slots; ``size`` for padding.
+    slot : Tensor of integers, shape (N,) or (B, N), or None
+        Slot of every natural position, for all frames or for each; None for natural order.
+    size, channels : int
+        Pixels N and channels C of a frame.
+    depthwise : bool
+        Whether the convolution has one input and one output channel a group.
+
+    Raises
+    ------
+    OperatorError
+        When the slots name pixels that do not exist.
+    """
+    if not depthwise:
+        images = images_of_table(len(places)) if slot is None or slot.ndim == 1 else len(slot)
+        return indirect_table(places, slot, size, channels, images)
+    # Kernels do not check bounds.
+    if slot is not None and slot.numel() and not 0 <= int(slot.min()) <= int(slot.max()) < size:
+        raise OperatorError(f"slot must hold numbers from 0 to {size - 1}")
+    return compose(slot, places, outside=size).int()
+
+
+def convolve_frames(
+    frames: Tensor,
+    table: Tensor,
+    packed: PackedWeights,
+    output_size: tuple[int, int],
+    *,
+    own_keys: bool = False,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """Convolve frames (B, C, H, W) through an :func:`engine_table`; arguments are already checked.
+
+    Parameters
+    ----------
+    own_keys : bool
+        The table is for this batch, with a key for each frame.
+    residual : Tensor of float32, shape (B, D, Ho, Wo), optional
+        Added before the clamp.
+
+    Returns
+    -------
+    Tensor of float32, shape (B, D, Ho, Wo), channels-last
+    """
+    rows = to_rows(frames)
+    held = None if residual is None else to_rows(residual)
+    if packed.depthwise:
+        out = convolve_depthwise(rows, table, packed, held)
+    else:
+        outputs = output_size[0] * output_size[1]
+        unit = max(1, len(frames)) if own_keys else images_of_table(outputs)
+        out = convolve_rows(rows, table, packed, outputs, unit, held)
+    return from_rows(out, output_size)

@@ -1,0 +1,331 @@
+"""Indirect GEMM in Numba: a convolution whose indirection table is the key (docs: OPERATORS, section 2).
+
+The micro-kernel is written as LLVM IR, because no compiler keeps a tile of outputs (ROWS pixels x VECTORS vectors of
+channels) in registers by itself. It walks the taps and channels of its rows; the table says where each row is read, so
+that pixels in any order cost nothing extra (indirect convolution: M. Dukhan, arXiv 1907.02129).
+
+Every output is one chain of fused multiply-adds, over taps and within them over channels: its value depends neither on
+the order of the pixels, nor on the tile that a row falls into, nor on the number of threads.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.binding  # type: ignore[import-untyped]  # it has no type information
+import numba
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+# Numba leaves these untyped.
+_get_function: Any = cgutils.get_or_insert_function
+_unpack: Any = cgutils.unpack_tuple
+_tuple_of: Any = types.UniTuple
+
+# Floats between a weight's use and its prefetch into the second-level cache. Large layers are as slow as their weights
+# come from memory; measured best of 0 to 8192.
+_AHEAD = 8192
+_UNROLL = 4
+
+
+def _machine() -> tuple[int, int, int, int]:
+    """Return lanes of a vector, rows and vectors of a tile, and rows of a small tile, for this processor."""
+    # What Numba was told to compile for, by NUMBA_CPU_FEATURES and NUMBA_CPU_NAME, goes before what is there.
+    told = getattr(numba.config, "CPU_FEATURES", None)
+    if told is None and getattr(numba.config, "CPU_NAME", None) in (None, "host"):
+        told = llvmlite.binding.get_host_cpu_features().flatten()
+    have = set((told or "").split(","))
+    if "+avx512f" in have:
+        return 16, 12, 2, 4
+    if {"+avx2", "+fma"} <= have:
+        return 8, 6, 2, 2
+    return (4, 8, 3, 4) if "+neon" in have else (4, 4, 2, 2)
+
+
+LANES, ROWS, VECTORS, FEW = _machine()
+COLUMNS = LANES * VECTORS
+
+_F32, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+_VECTOR = ir.VectorType(_F32, LANES)
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(_I64, value)
+
+
+def _spread(b: Any, scalar: Any, lanes: int) -> Any:
+    """Emit a vector of equal lanes."""
+    nothing = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = b.insert_element(nothing, scalar, ir.Constant(_I32, 0))
+    return b.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
+
+
+def _place(b: Any, pointer: Any, offset: Any, kind: Any) -> Any:
+    return b.bitcast(b.gep(pointer, [offset]), kind.as_pointer())
+
+
+def _load(b: Any, pointer: Any, offset: Any, kind: Any) -> Any:
+    """Emit a load of something that is aligned like its elements only."""
+    return b.load(_place(b, pointer, offset, kind), align=4)
+
+
+def _loop(b: Any, start: Any, end: Any, step: int, state: Sequence[Any], body: Callable[..., list[Any]]) -> list[Any]:
+    """Emit ``for index in range(start, end, step): state = body(index, state)``; return the last state."""
+    before = b.block
+    head, inside, after = (b.append_basic_block(name) for name in ("head", "inside", "after"))
+    b.branch(head)
+    b.position_at_end(head)
+    index = b.phi(_I64)
+    kept = [b.phi(value.type) for value in state]
+    b.cbranch(b.icmp_signed("<", index, end), inside, after)
+    b.position_at_end(inside)
+    later = [b.add(index, _number(step)), *body(index, kept)]
+    for phi, first, following in zip([index, *kept], [start, *state], later, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(following, b.block)
+    b.branch(head)
+    b.position_at_end(after)
+    return kept
+
+
+def _read_rows(b: Any, rows: int, pixels: Any, border: Any, offsets: Any) -> list[Any]:
+    """Emit the addresses of a tap's rows: the pixels at ``offsets``, or the border where an offset is negative."""
+    wide, narrow = ir.VectorType(_I64, rows), ir.VectorType(_I32, rows)
+    inside = b.icmp_signed(">=", offsets, ir.Constant(narrow, [0] * rows))
+    bytes_off = b.shl(b.sext(offsets, wide), ir.Constant(wide, [2] * rows))
+    address = b.select(inside, b.add(_spread(b, pixels, rows), bytes_off), _spread(b, border, rows))
+    return [b.inttoptr(b.extract_element(address, ir.Constant(_I32, i)), _F32.as_pointer()) for i in range(rows)]
+
+
+def _emit_tile(
+    b: Any, rows: int, width: int, places: Sequence[Any], numbers: Sequence[Any], bounds: Sequence[Any]
+) -> None:
+    """Emit one tile; the arguments are those of :func:`_tile_of`."""
+    pixels, border = places[:2]
+    weights, bias, residual, out = (b.inttoptr(place, _F32.as_pointer()) for place in places[3:])
+    table = b.inttoptr(places[2], _I32.as_pointer())
+    taps, channels, residual_step, out_step = numbers
+    multiply_add = _get_function(b.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32")
+    byte = ir.IntType(8).as_pointer()
+    prefetch = _get_function(b.module, ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]), "llvm.prefetch.p0")
+    vectors = [_number(v * LANES) for v in range(width)]
+    cells = [(b.mul(_number(i), residual_step), b.mul(_number(i), out_step), at) for i in range(rows) for at in vectors]
+    first = [_load(b, bias, at, _VECTOR) for at in vectors] * rows
+    first = [
+        b.fadd(start, _load(b, residual, b.add(at, down), _VECTOR))
+        for start, (down, _, at) in zip(first, cells, strict=True)
+    ]
+
+    def channel(read: Sequence[Any], weight: Any, c: Any, sums: Sequence[Any]) -> list[Any]:
+        columns = []
+        for at in vectors:
+            columns.append(_load(b, weight, at, _VECTOR))
+            ahead = _place(b, weight, b.add(at, _number(_AHEAD)), ir.IntType(8))
+            b.call(prefetch, [ahead, *(ir.Constant(_I32, flag) for flag in (0, 2, 1))])
+        grown = []
+        # Row by row: a value loaded earlier would take a register that the sums need.
+        for i, row in enumerate(read):
+            value = _spread(b, _load(b, row, c, _F32), LANES)
+            grown += [b.call(multiply_add, [value, columns[v], sums[i * width + v]]) for v in range(width)]
+        return grown
+
+    def tap(k: Any, sums: Sequence[Any]) -> list[Any]:
+        offsets = _load(b, table, b.mul(k, _number(ROWS)), ir.VectorType(_I32, rows))
+        read = _read_rows(b, rows, pixels, border, offsets)
+        block = b.gep(weights, [b.mul(b.mul(k, channels), _number(COLUMNS))])
+
+        def several(count: int) -> Callable[..., list[Any]]:
+            def body(c: Any, sums: Sequence[Any]) -> list[Any]:
+                for step in range(count):
+                    at = b.add(c, _number(step))
+                    sums = channel(read, b.gep(block, [b.mul(at, _number(COLUMNS))]), at, sums)
+                return list(sums)
+
+            return body
+
+        even = b.and_(channels, _number(-_UNROLL))
+        sums = _loop(b, _number(0), even, _UNROLL, sums, several(_UNROLL))
+        return _loop(b, even, channels, 1, sums, several(1))
+
+    low, high = (_spread(b, bound, LANES) for bound in bounds)
+    for total, (_, down, at) in zip(_loop(b, _number(0), taps, 1, first, tap), cells, strict=True):
+        # In this form NaN stays NaN.
+        raised = b.select(b.fcmp_ordered("<", total, low), low, total)
+        kept = b.select(b.fcmp_ordered(">", raised, high), high, raised)
+        b.store(kept, _place(b, out, b.add(at, down), _VECTOR), align=4)
+
+
+def _tile_of(rows: int, width: int) -> Any:
+    """Return the intrinsic that computes a tile of so many rows and vectors of columns.
+
+    ``tile((pixels, border, table, weights, bias, residual, out), (taps, channels, residual_step, out_step), low,
+    high)``, with addresses and counts of elements, sets for its rows i and columns d,
+
+        out[i * out_step + d] = clamp(bias[d] + residual[i * residual_step + d] + sum_kc x[k, i, c] * weights[k, c, d])
+
+    where x[k, i] starts at pixels[table[k * ROWS + i]], or at border[0] for a negative entry. Addresses rather than
+    arrays: making and counting array slices would take as long as a small tile.
+    """
+
+    @intrinsic
+    def tile(typing_context: Any, places: Any, numbers: Any, low: Any, high: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            addresses, counts = (_unpack(builder, value) for value in values[:2])
+            _emit_tile(builder, rows, width, addresses, counts, values[2:])
+            return context.get_dummy_value()
+
+        kinds = _tuple_of(types.int64, 7), _tuple_of(types.int64, 4), types.float32, types.float32
+        return types.void(*kinds), generate
+
+    return tile
+
+
+_full_tile, _narrow_tile, _small_tile = _tile_of(ROWS, VECTORS), _tile_of(ROWS, 1), _tile_of(FEW, VECTORS)
+_TILE = ROWS * COLUMNS
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cut_tile(
+    places: tuple[int, ...], numbers: tuple[int, ...], clamp: NDArray[Any], rows: int, columns: int,
+    before: NDArray[Any], after: NDArray[Any], scratch: NDArray[Any],
+) -> None:  # fmt: skip
+    """Compute a tile of fewer rows or columns than a full one by way of scratch, because tiles write whole vectors.
+
+    ``before`` and ``after`` are the residual and the output from the tile's first element on.
+    """
+    pixels, border, table, weights, bias, nothing, _ = places
+    taps, channels, residual_step, out_step = numbers
+    height = ROWS if rows > ROWS - FEW else FEW
+    held = scratch.ctypes.data if residual_step > 0 else nothing
+    step = COLUMNS if residual_step > 0 else 0
+    for row in range(0, rows, height):
+        count = min(height, rows - row)
+        if residual_step > 0:
+            for i in range(count):
+                for d in range(columns):
+                    scratch[i * COLUMNS + d] = before[(row + i) * residual_step + d]
+        target = scratch.ctypes.data + 4 * _TILE
+        here = (pixels, border, table + 4 * row, weights, bias, held, target)
+        if height == ROWS:
+            _full_tile(here, (taps, channels, step, COLUMNS), clamp[0], clamp[1])
+        else:
+            _small_tile(here, (taps, channels, step, COLUMNS), clamp[0], clamp[1])
+        for i in range(count):
+            for d in range(columns):
+                after[(row + i) * out_step + d] = scratch[_TILE + i * COLUMNS + d]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _copy_rows(
+    pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], taps: int, channels: int, columns: NDArray[Any]
+) -> None:
+    """Set columns[i, k * channels + c] to what row i of a tile reads at tap k."""
+    for i in range(ROWS):
+        for k in range(taps):
+            start, target = table[k * ROWS + i], (i * taps + k) * channels
+            source, start = (border, 0) if start < 0 else (pixels, start)
+            # RGB, by far the most common: three moves are quicker than a loop of three.
+            if channels == 3:
+                columns[target] = source[start]
+                columns[target + 1] = source[start + 1]
+                columns[target + 2] = source[start + 2]
+            else:
+                for c in range(channels):
+                    columns[target + c] = source[start + c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def convolve_jobs(
+    pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
+    floats: NDArray[Any], integers: NDArray[Any], first: int, last: int,
+) -> None:  # fmt: skip
+    """Do jobs ``first`` to ``last`` of :func:`operators.indirect.convolve_rows`, which explains the arguments.
+
+    A job is a chunk of tiles times one block of output channels, blocks innermost.
+    """
+    images, outputs, image_step, unit, tiles, taps, channels, groups, maps, chunk, residual_step, copied = sizes
+    blocks = (maps + COLUMNS - 1) // COLUMNS
+    total = images // unit * tiles + (images % unit * outputs + ROWS - 1) // ROWS
+    depth = taps * channels
+    filled = -1
+    for job in range(first, last):
+        part, block = job // (groups * blocks), job % (groups * blocks)
+        group, column = block // blocks, block % blocks * COLUMNS
+        wanted = min(COLUMNS, maps - column)
+        column += group * maps
+        fill = copied > 0 and job // blocks != filled
+        filled = job // blocks
+        for turn in range(part * chunk, min((part + 1) * chunk, total)):
+            image, begin = turn // tiles * unit, turn % tiles * ROWS
+            rows = min(ROWS, min(unit, images - image) * outputs - begin)
+            row = image * outputs + begin
+            seen, entry = image * image_step + group * channels, turn % tiles * taps * ROWS
+            read = table.ctypes.data + 4 * entry
+            if rows < ROWS:
+                # Past the batch's last image, a table for more images names pixels that do not exist.
+                for k in range(taps):
+                    for i in range(ROWS):
+                        integers[ROWS + k * ROWS + i] = table[entry + k * ROWS + i] if i < rows else -1
+                read = integers.ctypes.data + 4 * ROWS
+            source = pixels.ctypes.data + 4 * seen
+            numbers = (taps, channels, residual_step, groups * maps)
+            if copied > 0:
+                at = 2 * _TILE + (turn - part * chunk) * ROWS * depth
+                if fill:
+                    picked = integers[ROWS:] if rows < ROWS else table[entry:]
+                    _copy_rows(pixels[seen:], border, picked, taps, channels, floats[at:])
+                source, read = floats.ctypes.data + 4 * at, integers.ctypes.data
+                numbers = (1, depth, residual_step, groups * maps)
+            held = row * residual_step + (column if residual_step > 0 else 0)
+            target = row * groups * maps + column
+            places = (
+                source, border.ctypes.data, read, weights.ctypes.data + 4 * block * depth * COLUMNS,
+                bias.ctypes.data + 4 * block * COLUMNS, residual.ctypes.data + 4 * held, out.ctypes.data + 4 * target,
+            )  # fmt: skip
+            if rows == ROWS and wanted == COLUMNS:
+                _full_tile(places, numbers, clamp[0], clamp[1])
+            elif rows == ROWS and wanted == LANES:
+                _narrow_tile(places, numbers, clamp[0], clamp[1])
+            else:
+                _cut_tile(places, numbers, clamp, rows, wanted, residual[held:], out[target:], floats)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_table(
+    places: NDArray[Any], slot: NDArray[Any], images: int, size: int, channels: int, table: NDArray[Any]
+) -> bool:
+    """Write where every row of every tile reads; return whether all slots are those of pixels.
+
+    Parameters
+    ----------
+    places : ndarray of int32, shape (M, K)
+        Natural input positions in the order of the outputs' slots; ``size`` for padding.
+    slot : ndarray of int32, shape (0, N), (1, N) or (images, N)
+        Slot of every natural position; none for natural order.
+    images, size, channels : int
+        Images of the table, and pixels N and channels C of one.
+    table : ndarray of int32, shape (tiles, K, ROWS)
+        Offsets, in floats, from the first image of the table; rows beyond the images read the border.
+    """
+    outputs, taps = places.shape
+    for row in range(images * outputs, table.shape[0] * ROWS):
+        for k in range(taps):
+            table[row // ROWS, k, row % ROWS] = -1
+    for image in range(images):
+        for i in range(outputs):
+            row = image * outputs + i
+            tile, lane = row // ROWS, row % ROWS
+            for k in range(taps):
+                place = places[i, k]
+                if place >= size:
+                    table[tile, k, lane] = -1
+                    continue
+                if slot.shape[0] > 0:
+                    place = slot[image % slot.shape[0], place]
+                    if place < 0 or place >= size:
+                        return False
+                table[tile, k, lane] = (image * size + place) * channels
+    return True
