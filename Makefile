@@ -9,11 +9,14 @@ READY  := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/shufflecam demo
 
+# Two test processes with one torch thread each: threads of both would wait for each other on two cores.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(TEST) -m "not slow"
 
 test-slow: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(TEST)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

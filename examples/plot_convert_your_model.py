@@ -44,8 +44,7 @@ model = Small().eval()
 # One call. What it did, layer by layer, is in the plan.
 key = Key.generate()
 keyed = convert(model, key, input_size=(48, 80))
-for row in keyed.plan:
-    print(row)
+print(keyed.plan)
 
 # %%
 # Eight frames, each shuffled under a nonce of its own: the answers are the plain ones.

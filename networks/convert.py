@@ -73,6 +73,9 @@ def convert(
     """
     if keys not in KEYS:
         raise ConversionError(f"keys must be one of {', '.join(KEYS)}; got {keys!r}")
+    if not (isinstance(input_size, list | tuple) and len(input_size) == 2 and all(type(n) is int for n in input_size)):
+        raise ConversionError(f"input_size must be (height, width) in pixels; got {input_size!r}")
+    input_size = (input_size[0], input_size[1])
     multiplexer = Multiplexer(key, pattern=pattern, unit=unit)
     root = copy.deepcopy(model)
     graph = trace(root, (channels, *input_size))

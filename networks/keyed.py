@@ -17,7 +17,7 @@ from networks.plan import Plan
 from operators import KeyedPositions, OperatorError
 from operators.engine_fusion import fuse_graph
 from scrambler import FixedNonceGuard, Key, Multiplexer, Permutation, WrongKeyError, nonces_for
-from scrambler.errors import ShuffleCamError
+from scrambler.errors import SecretPickleError, ShuffleCamError
 
 Nonces = bytes | Sequence[bytes]
 
@@ -161,6 +161,11 @@ class KeyedNetwork(nn.Module):
         if frames.ndim != 4 or tuple(frames.shape[2:]) != self.input_size:
             h, w = self.input_size
             raise ShuffleCamError(f"this network was converted for (B, C, {h}, {w}) frames, got {tuple(frames.shape)}")
+        if torch.compiler.is_exporting():
+            raise SecretPickleError(
+                "an exported program would hold this network's tables, which are the key: "
+                "use networks.export_onnx, whose file takes them as inputs"
+            )
         slot = self._slots(len(frames), nonce, fixed_nonce, allow_many).to(frames.device)
         if not self.masked:
             return self._run(frames, slot)
