@@ -140,7 +140,7 @@ def keyed_conv2d(
     if chosen == "indirect":
         require_indirect(input, weight, bias)
         packed = pack_weights(weight, bias, groups)
-        ready = engine_table(table.places, given, size[0] * size[1], input.shape[1], depthwise=packed.depthwise)
+        ready = engine_table(table.places, given, size[0] * size[1], input.shape[1])
         each = given is not None and given.ndim == 2
         return convolve_frames(input, ready, packed, table.output_size, own_keys=each)
     index = compose(given, table.places.to(input.device), outside=size[0] * size[1])

@@ -108,14 +108,14 @@ class KeyedConv2d(KeyedModule):
         own = self.accept(x, slot)
         if own is None:
             if self.offsets is None:
-                self.offsets = self._own_offsets(packed.depthwise)
+                self.offsets = self._own_offsets()
             return convolve_frames(x, self.offsets, packed, self.output_size, residual=residual)
         if self.places is None:
             self.places = GatherTable(self.window, None, self.source).places
-        table = engine_table(self.places, own, own.shape[-1], x.shape[1], depthwise=packed.depthwise)
+        table = engine_table(self.places, own, own.shape[-1], x.shape[1])
         return convolve_frames(x, table, packed, self.output_size, own_keys=own.ndim == 2, residual=residual)
 
-    def _own_offsets(self, depthwise: bool) -> Tensor:
+    def _own_offsets(self) -> Tensor:
         """Return the engine's table for frames in the order that this layer was made for."""
         (H, W), (Ho, Wo) = self.input_size, self.output_size
         reads, given = self.index, None
@@ -123,7 +123,7 @@ class KeyedConv2d(KeyedModule):
             reads, given = GatherTable(self.window, None, self.source).places, self.slot
         elif reads is None:
             reads = torch.arange(Ho * Wo, dtype=torch.int32)[:, None]
-        return engine_table(reads, given, H * W, self.weight.shape[1] * self.groups, depthwise=depthwise)
+        return engine_table(reads, given, H * W, self.weight.shape[1] * self.groups)
 
     def extra_repr(self) -> str:
         """Return sizes and engine; never a table."""

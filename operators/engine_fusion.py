@@ -70,7 +70,7 @@ class FusedConv2d(nn.Module):
 @lru_cache(maxsize=_IDENTITIES)
 def _identity_table(size: int, channels: int) -> Tensor:
     """Return the table of a pointwise layer, whose output has its input's order."""
-    return engine_table(torch.arange(size, dtype=torch.int32)[:, None], None, size, channels, depthwise=False)
+    return engine_table(torch.arange(size, dtype=torch.int32)[:, None], None, size, channels)
 
 
 def _bounds(activation: nn.Module | None) -> tuple[float, float]:

@@ -4,16 +4,15 @@ import numba
 import torch
 from torch import Tensor
 
-from operators.errors import OperatorError
 from operators.indirect import convolve_rows, images_of_table, indirect_table
-from operators.indirect_depthwise import convolve_depthwise
 from operators.indirect_kernels import LANES
 from operators.indirect_weights import PackedWeights
 from operators.rows import from_rows, to_rows
-from operators.tables import compose
 
 # Groups of fewer output channels leave most of a tile's columns empty.
 _FEWEST_MAPS = 16
+# As many as a frame has.
+_FEW_CHANNELS = 4
 
 
 def can_run(frames: Tensor, *parameters: Tensor | None) -> bool:
@@ -32,10 +31,15 @@ def is_worth_it(channels: int, maps: int, groups: int) -> bool:
 
     It was with the vectors of AVX2 and AVX-512. Other processors are untried and stay with the library.
     """
-    return LANES >= 8 and (channels == maps == groups or maps // groups >= _FEWEST_MAPS)
+    if LANES < 8:
+        return False
+    if channels // groups <= _FEW_CHANNELS and channels != groups:
+        # Copied columns leave no time for output channels that do not fill a vector.
+        return maps // groups % LANES == 0
+    return channels == maps == groups or maps // groups >= _FEWEST_MAPS
 
 
-def engine_table(places: Tensor, slot: Tensor | None, size: int, channels: int, *, depthwise: bool) -> Tensor:
+def engine_table(places: Tensor, slot: Tensor | None, size: int, channels: int) -> Tensor:
     """Return the engine's own form of a gather table, made for a layer or for one batch.
 
     Parameters
@@ -46,21 +50,14 @@ def engine_table(places: Tensor, slot: Tensor | None, size: int, channels: int, 
         Slot of every natural position, for all frames or for each; None for natural order.
     size, channels : int
         Pixels N and channels C of a frame.
-    depthwise : bool
-        Whether the convolution has one input and one output channel a group.
 
     Raises
     ------
     OperatorError
         When the slots name pixels that do not exist.
     """
-    if not depthwise:
-        images = images_of_table(len(places)) if slot is None or slot.ndim == 1 else len(slot)
-        return indirect_table(places, slot, size, channels, images)
-    # Kernels do not check bounds.
-    if slot is not None and slot.numel() and not 0 <= int(slot.min()) <= int(slot.max()) < size:
-        raise OperatorError(f"slot must hold numbers from 0 to {size - 1}")
-    return compose(slot, places, outside=size).int()
+    images = images_of_table(len(places)) if slot is None or slot.ndim == 1 else len(slot)
+    return indirect_table(places, slot, size, channels, images)
 
 
 def convolve_frames(
@@ -87,10 +84,7 @@ def convolve_frames(
     """
     rows = to_rows(frames)
     held = None if residual is None else to_rows(residual)
-    if packed.depthwise:
-        out = convolve_depthwise(rows, table, packed, held)
-    else:
-        outputs = output_size[0] * output_size[1]
-        unit = max(1, len(frames)) if own_keys else images_of_table(outputs)
-        out = convolve_rows(rows, table, packed, outputs, unit, held)
+    outputs = output_size[0] * output_size[1]
+    unit = max(1, len(frames)) if own_keys else images_of_table(outputs)
+    out = convolve_rows(rows, table, packed, outputs, unit, held)
     return from_rows(out, output_size)

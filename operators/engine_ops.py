@@ -45,7 +45,7 @@ def keyed_conv2d_op(
     with torch.no_grad():
         if can_run(frames, weight, bias):
             packed = pack_weights(weight, bias, groups)
-            table = engine_table(places, slot, N, frames.shape[1], depthwise=packed.depthwise)
+            table = engine_table(places, slot, N, frames.shape[1])
             own_keys = slot is not None and slot.ndim == 2
             return convolve_frames(frames, table, packed, (height, width), own_keys=own_keys)
         return by_columns(frames, weight, bias, groups, compose(slot, places, outside=N), (height, width))

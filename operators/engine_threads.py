@@ -1,44 +1,36 @@
-"""Threads for kernels that release the interpreter.
+"""How many threads a parallel kernel uses: as many as PyTorch may."""
 
-They are our own rather than OpenMP's, which Numba and PyTorch each bring along: starting one's threads changes the
-number of the other's, and the threads of one spin while the other's work.
-"""
-
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
+import numba
 import torch
+from numba import threading_layer  # type: ignore[attr-defined]  # numba's own list of names lacks it
+
+
+@lru_cache(maxsize=1)
+def _most_threads() -> int:
+    """Start Numba's threads and return their number; 1 where they cannot be used by several callers at once."""
+    threads = torch.get_num_threads()
+    most = numba.get_num_threads()
+    # Numba and PyTorch share one OpenMP, whose number of threads Numba sets to its own when it starts.
+    torch.set_num_threads(threads)
+    return 1 if threading_layer() == "workqueue" else most
 
 
 def threads_for(jobs: int) -> int:
     """Return how many threads to share so many jobs among: as many as PyTorch may use, at most one a job."""
-    return max(1, min(torch.get_num_threads(), os.cpu_count() or 1, jobs))
+    wanted = min(torch.get_num_threads(), jobs)
+    return 1 if wanted <= 1 else min(wanted, _most_threads())
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="operators")
-
-
-# A child process has none of its parent's threads.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def share(parts: int, work: Callable[[int], None]) -> None:
-    """Call ``work(0)`` to ``work(parts - 1)``, the first in this thread and each of the others in one of its own.
-
-    Parameters
-    ----------
-    parts : int
-    work : callable
-        Spends its time in kernels that release the interpreter; no part depends on another.
-    """
-    others = [_pool().submit(work, part) for part in range(1, parts)]
+@contextmanager
+def limited_to(threads: int) -> Iterator[None]:
+    """Run Numba's parallel kernels on so many threads, and leave its setting as it was."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
     try:
-        work(0)
+        yield
     finally:
-        for other in others:
-            other.result()
+        numba.set_num_threads(before)

@@ -12,15 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from operators.engine_threads import share, threads_for
+from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
-from operators.indirect_kernels import COLUMNS, ROWS, convolve_jobs, fill_table
+from operators.indirect_kernels import (
+    COLUMNS,
+    ROWS,
+    convolve_in_parallel,
+    convolve_jobs,
+    depthwise_in_parallel,
+    depthwise_jobs,
+    fill_table,
+)
 from operators.indirect_weights import PackedWeights
 
 # Maps of fewer outputs are put end to end over the batch, so that tiles need not end with each image.
 _FEW_OUTPUTS = 8 * ROWS
 # Below this many multiply-adds, starting threads costs more than it saves.
-_PARALLEL_PRODUCTS = 4_000_000
+_PARALLEL_PRODUCTS = 1_000_000
 # Weights of up to so many floats stay in the processor's cache, and tiles then pass them one by one; larger ones are
 # passed in blocks by a chunk of so many floats of map, a few tiles at a time otherwise.
 _CACHED_WEIGHTS = 1 << 17
@@ -107,9 +115,9 @@ def convolve_rows(
     if not out.numel():
         return out
     total = B // unit * table.shape[0] + -(-(B % unit) * outputs // ROWS)
-    copied = packed.channels < _FEW_CHANNELS and K > 1
+    copied = packed.channels < _FEW_CHANNELS and K > 1 and not packed.depthwise
     chunk = _FEW_TILES if packed.blocks.size <= _CACHED_WEIGHTS else max(1, _CHUNK // (C * ROWS))
-    jobs = -(-total // chunk) * len(packed.blocks)
+    jobs = -(-total // chunk) * (1 if packed.depthwise else len(packed.blocks))
     held = _nothing() if residual is None else residual
     sizes = (
         B, outputs, N * C, unit, table.shape[0], K, packed.channels, packed.groups, packed.maps, chunk,
@@ -123,11 +131,11 @@ def convolve_rows(
     floats = np.empty((parts, 2 * ROWS * COLUMNS + (chunk * ROWS * depth if copied else 0)), np.float32)
     integers = np.empty((parts, ROWS + K * ROWS), np.int32)
     integers[:, :ROWS] = np.arange(ROWS) * depth
-    kernel: Any = convolve_jobs
-
-    def work(part: int) -> None:
-        first, last = jobs * part // parts, jobs * (part + 1) // parts
-        kernel(*arrays, sizes, packed.clamp, floats[part], integers[part], first, last)
-
-    share(parts, work)
+    serial: Any = depthwise_jobs if packed.depthwise else convolve_jobs
+    parallel: Any = depthwise_in_parallel if packed.depthwise else convolve_in_parallel
+    if parts == 1:
+        serial(*arrays, sizes, packed.clamp, floats[0], integers[0], 0, jobs)
+    else:
+        with limited_to(parts):
+            parallel(*arrays, sizes, packed.clamp, floats, integers, jobs)
     return out

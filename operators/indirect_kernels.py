@@ -13,8 +13,9 @@ from typing import Any
 
 import llvmlite.binding  # type: ignore[import-untyped]  # it has no type information
 import numba
+import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -100,9 +101,10 @@ def _read_rows(b: Any, rows: int, pixels: Any, border: Any, offsets: Any) -> lis
 
 
 def _emit_tile(
-    b: Any, rows: int, width: int, places: Sequence[Any], numbers: Sequence[Any], bounds: Sequence[Any]
+    b: Any, shape: tuple[int, int], apart: bool, places: Sequence[Any], numbers: Sequence[Any], bounds: Sequence[Any]
 ) -> None:
     """Emit one tile; the arguments are those of :func:`_tile_of`."""
+    rows, width = shape
     pixels, border = places[:2]
     weights, bias, residual, out = (b.inttoptr(place, _F32.as_pointer()) for place in places[3:])
     table = b.inttoptr(places[2], _I32.as_pointer())
@@ -127,8 +129,11 @@ def _emit_tile(
         grown = []
         # Row by row: a value loaded earlier would take a register that the sums need.
         for i, row in enumerate(read):
-            value = _spread(b, _load(b, row, c, _F32), LANES)
-            grown += [b.call(multiply_add, [value, columns[v], sums[i * width + v]]) for v in range(width)]
+            if apart:
+                values = [_load(b, row, at, _VECTOR) for at in vectors]
+            else:
+                values = [_spread(b, _load(b, row, c, _F32), LANES)] * width
+            grown += [b.call(multiply_add, [values[v], columns[v], sums[i * width + v]]) for v in range(width)]
         return grown
 
     def tap(k: Any, sums: Sequence[Any]) -> list[Any]:
@@ -145,6 +150,8 @@ def _emit_tile(
 
             return body
 
+        if apart:
+            return channel(read, block, None, sums)
         even = b.and_(channels, _number(-_UNROLL))
         sums = _loop(b, _number(0), even, _UNROLL, sums, several(_UNROLL))
         return _loop(b, even, channels, 1, sums, several(1))
@@ -157,7 +164,7 @@ def _emit_tile(
         b.store(kept, _place(b, out, b.add(at, down), _VECTOR), align=4)
 
 
-def _tile_of(rows: int, width: int) -> Any:
+def _tile_of(rows: int, width: int, apart: bool = False) -> Any:
     """Return the intrinsic that computes a tile of so many rows and vectors of columns.
 
     ``tile((pixels, border, table, weights, bias, residual, out), (taps, channels, residual_step, out_step), low,
@@ -165,15 +172,16 @@ def _tile_of(rows: int, width: int) -> Any:
 
         out[i * out_step + d] = clamp(bias[d] + residual[i * residual_step + d] + sum_kc x[k, i, c] * weights[k, c, d])
 
-    where x[k, i] starts at pixels[table[k * ROWS + i]], or at border[0] for a negative entry. Addresses rather than
-    arrays: making and counting array slices would take as long as a small tile.
+    where x[k, i] starts at pixels[table[k * ROWS + i]], or at border[0] for a negative entry. With channels
+    ``apart``, as in depthwise convolution, it is the sum of x[k, i, d] * weights[k, d], and ``channels`` is 1.
+    Addresses rather than arrays: making and counting array slices would take as long as a small tile.
     """
 
     @intrinsic
     def tile(typing_context: Any, places: Any, numbers: Any, low: Any, high: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             addresses, counts = (_unpack(builder, value) for value in values[:2])
-            _emit_tile(builder, rows, width, addresses, counts, values[2:])
+            _emit_tile(builder, (rows, width), apart, addresses, counts, values[2:])
             return context.get_dummy_value()
 
         kinds = _tuple_of(types.int64, 7), _tuple_of(types.int64, 4), types.float32, types.float32
@@ -182,7 +190,22 @@ def _tile_of(rows: int, width: int) -> Any:
     return tile
 
 
+@intrinsic
+def _fused_product(typing_context: Any, left: Any, right: Any, total: Any) -> Any:
+    """Return ``left * right + total``, rounded once, as the tiles do it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.call(
+            _get_function(builder.module, ir.FunctionType(_F32, [_F32] * 3), "llvm.fma.f32"), list(values)
+        )
+
+    return types.float32(types.float32, types.float32, types.float32), generate
+
+
+# Numba types an intrinsic as if it were called with its typing context.
+_multiply_add: Any = _fused_product
 _full_tile, _narrow_tile, _small_tile = _tile_of(ROWS, VECTORS), _tile_of(ROWS, 1), _tile_of(FEW, VECTORS)
+_apart_tile, _narrow_apart_tile = _tile_of(ROWS, VECTORS, apart=True), _tile_of(ROWS, 1, apart=True)
 _TILE = ROWS * COLUMNS
 
 
@@ -291,6 +314,85 @@ def convolve_jobs(
                 _narrow_tile(places, numbers, clamp[0], clamp[1])
             else:
                 _cut_tile(places, numbers, clamp, rows, wanted, residual[held:], out[target:], floats)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def convolve_in_parallel(
+    pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
+    floats: NDArray[Any], integers: NDArray[Any], jobs: int,
+) -> None:  # fmt: skip
+    """Do all jobs of :func:`convolve_jobs`, in as many parts as ``floats`` has rows; each output is one part's."""
+    parts = floats.shape[0]
+    for part in prange(parts):
+        convolve_jobs(
+            pixels, border, table, weights, bias, residual, out, sizes, clamp, floats[part], integers[part],
+            jobs * part // parts, jobs * (part + 1) // parts,
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def depthwise_jobs(
+    pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
+    floats: NDArray[Any], integers: NDArray[Any], first: int, last: int,
+) -> None:  # fmt: skip
+    """Do jobs ``first`` to ``last`` of a depthwise convolution; arguments as in :func:`convolve_jobs`.
+
+    A job is a chunk of tiles. Whole vectors of whole tiles are computed as one; what is left over, one by one.
+    """
+    images, outputs, image_step, unit, tiles, taps, _, wide, _, chunk, residual_step, _ = sizes
+    total = images // unit * tiles + (images % unit * outputs + ROWS - 1) // ROWS
+    for turn in range(first * chunk, min(last * chunk, total)):
+        image, begin = turn // tiles * unit, turn % tiles * ROWS
+        rows = min(ROWS, min(unit, images - image) * outputs - begin)
+        row, entry, seen = image * outputs + begin, turn % tiles * taps * ROWS, image * image_step
+        done = 0
+        while rows == ROWS and wide - done >= LANES:
+            block = done // COLUMNS * COLUMNS
+            places = (
+                pixels.ctypes.data + 4 * (seen + done), border.ctypes.data, table.ctypes.data + 4 * entry,
+                weights.ctypes.data + 4 * (block * taps + done - block), bias.ctypes.data + 4 * done,
+                residual.ctypes.data + 4 * (row * residual_step + (done if residual_step > 0 else 0)),
+                out.ctypes.data + 4 * (row * wide + done),
+            )  # fmt: skip
+            if done == block and wide - done >= COLUMNS:
+                _apart_tile(places, (taps, 1, residual_step, wide), clamp[0], clamp[1])
+                done += COLUMNS
+            else:
+                _narrow_apart_tile(places, (taps, 1, residual_step, wide), clamp[0], clamp[1])
+                done += LANES
+        for i in range(rows):
+            target = (row + i) * wide
+            for block in range(done // COLUMNS * COLUMNS, wide, COLUMNS):
+                start, end = max(done, block), min(wide, block + COLUMNS)
+                for d in range(start, end):
+                    out[target + d] = bias[d] + (residual[target + d] if residual_step > 0 else np.float32(0))
+                for k in range(taps):
+                    offset = table[entry + k * ROWS + i]
+                    if offset >= 0:
+                        source, weight = seen + offset, block * taps + k * COLUMNS - block
+                        for d in range(start, end):
+                            out[target + d] = _multiply_add(pixels[source + d], weights[weight + d], out[target + d])
+                for d in range(start, end):
+                    value = out[target + d]
+                    value = clamp[0] if value < clamp[0] else value
+                    out[target + d] = clamp[1] if value > clamp[1] else value
+
+
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def depthwise_in_parallel(
+    pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
+    floats: NDArray[Any], integers: NDArray[Any], jobs: int,
+) -> None:  # fmt: skip
+    """Do all jobs of :func:`depthwise_jobs`, in as many parts as ``floats`` has rows; each output is one part's."""
+    parts = floats.shape[0]
+    for part in prange(parts):
+        depthwise_jobs(
+            pixels, border, table, weights, bias, residual, out, sizes, clamp, floats[part], integers[part],
+            jobs * part // parts, jobs * (part + 1) // parts,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -20,10 +20,10 @@ class PackedWeights:
     Attributes
     ----------
     blocks : ndarray of float32, shape (groups * blocks, kh * kw * channels * COLUMNS)
-        Output channels in blocks of COLUMNS, the last of each group filled up with zeros; depthwise: (kh * kw, groups).
+        Output channels in blocks of COLUMNS, the last of each group filled up with zeros. Of a depthwise convolution,
+        whose groups are one channel each, all channels together are in blocks.
     bias : ndarray of float32, shape (groups * blocks, COLUMNS)
-        Depthwise: (groups,).
-    border : ndarray of float32, shape (channels,)
+    border : ndarray of float32, shape (max(channels, COLUMNS),)
         What padding reads.
     clamp : ndarray of float32, shape (2,)
         Lowest and highest output.
@@ -81,17 +81,15 @@ def pack_weights(
     """
     D, channels, kh, kw = weight.shape
     maps = D // groups
-    blocks = -(-maps // COLUMNS)
-    spare = blocks * COLUMNS - maps
+    apart, together = (1, D) if channels == maps == 1 else (groups, maps)
+    blocks = -(-together // COLUMNS)
+    spare = blocks * COLUMNS - together
     start = torch.zeros(D) if bias is None else bias.detach().float()
-    by_group = weight.detach().float().reshape(groups, maps, channels, kh * kw)
-    if channels == maps == 1:
-        in_order = by_group.reshape(groups, kh * kw).T.contiguous()
-    else:
-        filled = F.pad(by_group, (0, 0, 0, 0, 0, spare)).reshape(groups, blocks, COLUMNS, channels, kh * kw)
-        in_order = filled.permute(0, 1, 4, 3, 2).reshape(groups * blocks, -1).contiguous()
-        start = F.pad(start.reshape(groups, maps), (0, spare)).reshape(groups * blocks, COLUMNS)
-    border, clamp = np.zeros(channels, np.float32), np.array([low, high], np.float32)
+    by_group = weight.detach().float().reshape(apart, together, channels, kh * kw)
+    filled = F.pad(by_group, (0, 0, 0, 0, 0, spare)).reshape(apart, blocks, COLUMNS, channels, kh * kw)
+    in_order = filled.permute(0, 1, 4, 3, 2).reshape(apart * blocks, -1).contiguous()
+    start = F.pad(start.reshape(apart, together), (0, spare)).reshape(apart * blocks, COLUMNS)
+    border, clamp = np.zeros(max(channels, COLUMNS), np.float32), np.array([low, high], np.float32)
     return PackedWeights(in_order.numpy(), start.contiguous().numpy(), border, clamp, groups, channels, maps)
 
 

@@ -114,11 +114,21 @@ def test_real_numbers_are_right_to_a_hundred_thousandth(draw, channels, maps, si
     assert (keyed - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
+@pytest.mark.parametrize(("channels", "size"), [(56, (13, 11)), (2 * COLUMNS, (3, 3)), (LANES, (4, 25)), (5, (12, 8))])
+def test_depthwise_convolution_is_right_in_whole_and_partial_vectors_and_tiles(draw, channels, size):
+    x, weight = draw.frames(3, channels, *size, dtype=F32), draw.weights(channels, 1, 3, 3, dtype=F32)
+    for bias in (None, draw.weights(channels, dtype=F32)):
+        sigma, tau = draw.order(size), draw.order(size)
+        options = {"padding": 1, "groups": channels, "permutation_in": sigma, "permutation_out": tau}
+        keyed = keyed_conv2d(shuffle_pixels(x, sigma), weight, bias, **options, engine="indirect")
+        assert torch.equal(keyed, shuffle_pixels(F.conv2d(x, weight, bias, padding=1, groups=channels), tau))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("groups", [1, 2, 32])
+@pytest.mark.parametrize("groups", [1, 2, 40])
 def test_every_value_has_the_same_bits_in_every_order_batch_and_number_of_threads(draw, groups, threads):
     torch.set_num_threads(threads)
-    x, weight = normal(4, 40, 32, 13, 11), normal(5, 32, 32 // groups, 3, 3)
+    x, weight = normal(4, 40, 40, 13, 11), normal(5, 40, 40 // groups, 3, 3)
     sigma, tau = draw.order((13, 11)), draw.order((7, 6))
     options = {"stride": 2, "padding": 1, "groups": groups, "engine": "indirect"}
     torch.set_num_threads(1)
@@ -138,7 +148,7 @@ def test_residual_and_clamp_come_after_the_sum(draw, channels, maps, groups, siz
     bias, residual = draw.weights(maps, dtype=F32), draw.frames(3, maps, *size, dtype=F32)
     packed = pack_weights(weight, bias, groups, -3.0, 20.0)
     places = GatherTable.keyed(Window.of(size, 3, 1, 1)).places
-    table = engine_table(places, None, size[0] * size[1], channels, depthwise=packed.depthwise)
+    table = engine_table(places, None, size[0] * size[1], channels)
     fused = convolve_frames(x, table, packed, size, residual=residual)
     assert torch.equal(fused, (F.conv2d(x, weight, bias, padding=1, groups=groups) + residual).clamp(-3, 20))
 
@@ -149,7 +159,7 @@ def test_what_is_no_number_stays_none(groups):
     x[0, :, 2, 2] = float("nan")
     packed = pack_weights(torch.ones(4, 4 // groups, 1, 1), None, groups, 0.0, 1.0)
     places = GatherTable.keyed(Window.of((4, 5), 1)).places
-    y = convolve_frames(x, engine_table(places, None, 20, 4, depthwise=packed.depthwise), packed, (4, 5))
+    y = convolve_frames(x, engine_table(places, None, 20, 4), packed, (4, 5))
     assert y.isnan().sum() == 4
     assert y[0, :, 2, 2].isnan().all()
 
