@@ -76,9 +76,7 @@ def read_key_file(path: str | os.PathLike[str], allow_loose_permissions: bool = 
             raise KeyFileError(f"{path} is not a regular file: give the file that `shufflecam keygen` wrote.")
         # Windows keeps no such bits; its files inherit the folder's access list.
         if os.name == "posix" and status.st_mode & 0o077 and not allow_loose_permissions:
-            raise KeyFileError(
-                f"other users can read the key file {path}: run `chmod 600 {path}`."
-            )
+            raise KeyFileError(f"other users can read the key file {path}: run `chmod 600 {path}`.")
         content = os.read(descriptor, _LARGEST_FILE_BYTES + 1)
     finally:
         os.close(descriptor)
