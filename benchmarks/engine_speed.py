@@ -26,7 +26,7 @@ from scrambler import Key, keyed_permutation, new_nonces
 
 SIZE = (32, 32)
 GOALS = {("vgg16_bn", 1): 0.5, ("vgg16_bn", 64): 1.0, ("resnet18", 1): 0.55, ("resnet18", 64): 1.0}
-# Input and output channels, side, kernel, stride, padding, groups; docs: OPERATORS, section 1a.
+# Input and output channels, side, kernel, stride, padding, groups.
 LAYERS = (
     (3, 64, 32, 3, 1, 1, 1),
     (64, 64, 32, 3, 1, 1, 1),

@@ -1,8 +1,8 @@
 """Conversion of a plain network into its keyed twin: same weights, shuffled pixels in, the same answers out.
 
 The model is traced with ``torch.fx``; every operator that reads a fixed neighbourhood is replaced by its keyed form,
-whose output gets a pixel order of its own, and everything that works in any order stays as it is (METHODS: the theorem
-on fixed-index gather operators). ``networks.rules`` is the list of what can be converted.
+whose output gets a pixel order of its own, and everything that works in any order stays as it is (the theorem
+of docs/theory.md). ``networks.rules`` is the list of what can be converted.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """Convolution that reads a shuffled frame and writes a shuffled map.
 
-Four engines with one result (docs: OPERATORS, sections 1, 1b and 2):
+Four engines with one result:
 
 ``"indirect"``
     one pass over the shuffled rows by a kernel of our own whose indirection table is the key; the fastest, and nothing
@@ -30,7 +30,7 @@ ENGINES = ("auto", "indirect", "gather", "im2col", "pointwise")
 
 # A frame has one to four channels; feature maps have more, and columns then cost more than two row gathers.
 _MOST_FRAME_CHANNELS = 4
-# Columns of more images are made in turns: fresh blocks of over 32 MB cost page faults (docs: OPERATORS, section 6).
+# Columns of more images are made in turns: fresh blocks of over 32 MB cost page faults.
 _COLUMN_ELEMENTS = 1 << 23
 
 

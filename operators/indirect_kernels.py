@@ -1,4 +1,4 @@
-"""Indirect GEMM in Numba: a convolution whose indirection table is the key (docs: OPERATORS, section 2).
+"""Indirect GEMM in Numba: a convolution whose indirection table is the key.
 
 The micro-kernel is written as LLVM IR, because no compiler keeps a tile of outputs (ROWS pixels x VECTORS vectors of
 channels) in registers by itself. It walks the taps and channels of its rows; the table says where each row is read, so

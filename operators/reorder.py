@@ -120,7 +120,7 @@ def flatten_natural(frames: Tensor, permutation: PixelOrder | None = None, *, sl
 def gather_linear_columns(weight: Tensor, permutation: PixelOrder) -> Tensor:
     """Return a linear layer's weight for features flattened from maps in the permutation's order.
 
-    ``out[:, c * N + j] = weight[:, c * N + source[j]]`` (docs: METHODS, section 12.2). Beside the plain weight it
+    ``out[:, c * N + j] = weight[:, c * N + source[j]]`` (docs/theory.md). Beside the plain weight it
     reveals the permutation: keep it in memory only.
 
     Parameters

@@ -4,7 +4,7 @@ For a window operator with natural table ``index`` and the permutations σ of it
 
     index'[i, k] = slot_σ[index[τ[i], k]],   -1 stays -1 (zero padding),
 
-makes the operator read shuffled frames and write shuffled maps (docs: METHODS, section 12).
+makes the operator read shuffled frames and write shuffled maps (docs/theory.md).
 A table determines σ and τ. It is as secret as the key: it is never printed, pickled or saved.
 """
 
@@ -206,7 +206,7 @@ def gather_index(
 ) -> Tensor:
     """Return the gather table of a window operator between two pixel orders.
 
-    ``index[i, k] = slot_in[natural[source_out[i], k]]`` with k = ky * kw + kx (docs: METHODS, section 12).
+    ``index[i, k] = slot_in[natural[source_out[i], k]]`` with k = ky * kw + kx (docs/theory.md).
 
     Parameters
     ----------

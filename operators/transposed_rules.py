@@ -19,7 +19,7 @@ class TransposedWindow:
 
     .. math:: i = (o + p - k d) / s \quad \text{if that is a whole number inside the frame, else nothing}
 
-    (docs: METHODS, section 12.2). Use :meth:`of` to make one.
+    (docs/theory.md). Use :meth:`of` to make one.
 
     Attributes
     ----------
