@@ -1,13 +1,31 @@
-"""Training augmentation for small images: alternating flips and translations.
+"""Training augmentation: alternating flips, translations, cutout, and zoom of pictures with their masks.
 
-Both follow Jordan 2024 (arXiv 2404.00498, sections 3.1 and 3.6): the flip of an image is drawn once and then
-alternates from epoch to epoch, so that every two epochs show both mirror images; translation pads by reflection
-and crops at a random place.
+Flips and translations follow Jordan 2024 (arXiv 2404.00498, sections 3.1 and 3.6): the flip of an image is drawn once
+and then alternates from epoch to epoch, so that every two epochs show both mirror images; translation pads by
+reflection and crops at a random place. Cutout is that of DeVries and Taylor 2017 (arXiv 1708.04552).
 """
 
+import math
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from scrambler.errors import ShuffleCamError
+
+
+class TransformError(ShuffleCamError):
+    """An augmentation does not fit the images."""
+
+
+def mirrored_images(count: int, epoch: int, seed: int) -> Tensor:
+    """Return which of ``count`` images are mirrored in an epoch: a drawn half, the other half in the next epoch."""
+    first = torch.rand(count, generator=torch.Generator().manual_seed(seed)) < 0.5
+    return first if epoch % 2 == 0 else ~first
+
+
+def mirror(images: Tensor, chosen: Tensor) -> Tensor:
+    """Mirror the images (N, ..., W) where ``chosen``, shape (N,), is true; returns a new tensor."""
+    return torch.where(chosen.view(-1, *(1,) * (images.ndim - 1)).to(images.device), images.flip(-1), images)
 
 
 def alternating_flip(images: Tensor, epoch: int, seed: int) -> Tensor:
@@ -27,9 +45,7 @@ def alternating_flip(images: Tensor, epoch: int, seed: int) -> Tensor:
     Tensor
         A new tensor.
     """
-    first = torch.rand(len(images), generator=torch.Generator().manual_seed(seed)) < 0.5
-    mirrored = first if epoch % 2 == 0 else ~first
-    return torch.where(mirrored.view(-1, 1, 1, 1).to(images.device), images.flip(-1), images)
+    return mirror(images, mirrored_images(len(images), epoch, seed))
 
 
 def translate(images: Tensor, distance: int, generator: torch.Generator) -> Tensor:
@@ -38,7 +54,7 @@ def translate(images: Tensor, distance: int, generator: torch.Generator) -> Tens
     Parameters
     ----------
     images : Tensor, shape (N, C, H, W)
-        Floating point.
+        Any type.
     distance : int
         Largest shift, in pixels, 0 or more.
     generator : torch.Generator
@@ -52,11 +68,91 @@ def translate(images: Tensor, distance: int, generator: torch.Generator) -> Tens
     if distance == 0:
         return images
     height, width = images.shape[-2:]
-    padded = F.pad(images, (distance,) * 4, mode="reflect")
     shifts = torch.randint(2 * distance + 1, (len(images), 2), generator=generator)
+    rows, columns = (_reflected(length, distance).to(images.device) for length in (height, width))
+    padded = images[:, :, rows][:, :, :, columns]
     out = torch.empty_like(images)
     for dy in range(2 * distance + 1):
         for dx in range(2 * distance + 1):
             chosen = ((shifts[:, 0] == dy) & (shifts[:, 1] == dx)).nonzero().flatten().to(images.device)
             out[chosen] = padded[chosen, :, dy : dy + height, dx : dx + width]
     return out
+
+
+def _reflected(length: int, border: int) -> Tensor:
+    """Return the places that an axis reads when it is padded by reflection."""
+    if border >= length:
+        raise TransformError(f"images of {length} pixels can't be shifted by {border}: choose a smaller translation_px")
+    places = torch.arange(-border, length + border).abs()
+    return torch.where(places >= length, 2 * (length - 1) - places, places)
+
+
+def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Set a square of ``side`` pixels to 0, at a random place in each image.
+
+    Parameters
+    ----------
+    images : Tensor, shape (N, C, H, W)
+        Any type.
+    side : int
+        0 for none; at most the smaller side of the image.
+    generator : torch.Generator
+        Source of the places.
+
+    Returns
+    -------
+    Tensor
+        Same shape, a new tensor unless ``side`` is 0.
+    """
+    if side == 0:
+        return images
+    inside = torch.ones(len(images), *images.shape[-2:], dtype=torch.bool)
+    for axis, length in ((1, images.shape[-2]), (2, images.shape[-1])):
+        if side > length:
+            raise TransformError(f"a square of {side} pixels does not fit into images of {length}: lower cutout_px")
+        first = torch.randint(length - side + 1, (len(images), 1), generator=generator)
+        along = torch.arange(length)
+        hit = (along >= first) & (along < first + side)
+        inside &= hit.unsqueeze(3 - axis)
+    return images.masked_fill(inside.unsqueeze(1).to(images.device), 0)
+
+
+def zoom(images: Tensor, masks: Tensor, factor: float, void: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    r"""Enlarge or reduce each picture and its mask about a random place, to the same size as before.
+
+    The scale s is drawn log-uniformly from :math:`[1/f, f]`. Pixels take the nearest one's value, pictures and masks
+    alike; what lies outside the picture is grey, and ``void`` in the mask.
+
+    Parameters
+    ----------
+    images : Tensor of uint8, shape (N, C, H, W)
+        Pictures.
+    masks : Tensor of uint8, shape (N, H, W)
+        Their class numbers.
+    factor : float
+        f, 1 for none.
+    void : int
+        Number of no class.
+    generator : torch.Generator
+        Source of scales and places.
+    """
+    if factor == 1:
+        return images, masks
+    out, labels = torch.full_like(images, 128), torch.full_like(masks, void)
+    draws = torch.rand((len(images), 3), generator=generator, dtype=torch.float64)
+    for n, (size, down, right) in enumerate(draws.tolist()):
+        scale = math.exp((2 * size - 1) * math.log(factor))
+        rows, row_inside = _zoomed(images.shape[2], scale, down)
+        columns, column_inside = _zoomed(images.shape[3], scale, right)
+        inside = (row_inside[:, None] & column_inside[None, :]).to(images.device)
+        picture, mask = images[n][:, rows][:, :, columns], masks[n][rows][:, columns]
+        out[n] = torch.where(inside, picture, out[n])
+        labels[n] = torch.where(inside, mask, labels[n])
+    return out, labels
+
+
+def _zoomed(length: int, scale: float, place: float) -> tuple[Tensor, Tensor]:
+    """Return which place of an axis each place reads, and whether it lies within; ``place`` in [0, 1)."""
+    start = (length - length / scale) * place
+    read = torch.floor(start + (torch.arange(length, dtype=torch.float64) + 0.5) / scale).long()
+    return read.clamp(0, length - 1), (read >= 0) & (read < length)

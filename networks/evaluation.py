@@ -61,6 +61,37 @@ def accuracy(model: nn.Module, data: LabelledImages, flips: bool = False) -> flo
     return _share(predict(model, data.images, flips=flips), torch.from_numpy(data.labels))
 
 
+def confusion(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """Count pairs of true and predicted class.
+
+    Parameters
+    ----------
+    predicted, targets : Tensor of integers, same shape
+        Class numbers; targets outside [0, classes) belong to no class and are left out.
+    classes : int
+        Their number.
+
+    Returns
+    -------
+    Tensor of int64, shape (classes, classes)
+        ``[t, p]``: how often class t was taken for p.
+
+    >>> confusion(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]), 2).tolist()
+    [[1, 1], [0, 0]]
+    """
+    targets = targets.long()
+    counted = (targets >= 0) & (targets < classes)
+    pairs = targets[counted] * classes + predicted[counted].long()
+    return torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
+
+
+def mean_iou_of(counts: Tensor) -> float:
+    """Return the mean intersection over union, in [0, 1], of the classes that occur, from what `confusion` counted."""
+    union = counts.sum(0) + counts.sum(1) - counts.diagonal()
+    occur = union > 0
+    return float((counts.diagonal()[occur].double() / union[occur]).mean())
+
+
 @dataclass(frozen=True)
 class KeyedEvaluation:
     """What a network makes of shuffled frames, beside what the plain one makes of the plain images.

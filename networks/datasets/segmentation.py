@@ -40,6 +40,10 @@ class SegmentedImages:
     classes: tuple[str, ...]
     void: int = 255
 
+    def subset(self, count: int) -> "SegmentedImages":
+        """Return the first ``count`` images, or all of them when there are fewer."""
+        return SegmentedImages(self.images[:count], self.masks[:count], self.classes, self.void)
+
 
 def load_camvid(split: str, folder: Path | None = None) -> SegmentedImages:
     """Return CamVid's 367 training, 101 validation or 233 test scenes in 11 classes.

@@ -1,27 +1,55 @@
-"""Training: resumes where it stopped, with the same bits; augmentation does what it says."""
+"""Training: resumes where it stopped, with the same bits; protected and shared runs do what plain ones do."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from networks import LabelledImages, TrainConfig, load_network, train
+from networks import LabelledImages, Protect, SegmentedImages, TrainConfig, load_network, read_train_config, train
 from networks.airbench import AirBench94, whiten_from_images
-from networks.augment import alternating_flip, translate
 from networks.checkpoint import read_tensors, write_tensors
 from networks.training import TrainingError
+from networks.training.parallel import GroupBatchNorm2d
+from scrambler import Key
+from scrambler.errors import MissingKeyError, ShuffleCamError
+
+FAST = {"model": "airbench94_half", "batch_size": 16, "precision": "float32"}
 
 
-def some_images(count: int, seed: int) -> LabelledImages:
+def some_images(count: int, seed: int, channels: int = 3, side: int = 32) -> LabelledImages:
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (count, side, side, channels), dtype=np.uint8)
     return LabelledImages(images, rng.integers(0, 3, count), ("a", "b", "c"))
 
 
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
-    config = TrainConfig(epochs=2, batch_size=16, precision="float32")
-    data = some_images(32, 0), some_images(8, 1)
+def some_masks(count: int, seed: int) -> SegmentedImages:
+    """Scenes whose bright half is class 1 and whose first column is void."""
+    rng = np.random.default_rng(seed)
+    masks = (np.arange(20)[:, None] + np.arange(24) > rng.integers(10, 30, (count, 1, 1))).astype(np.uint8)
+    images = np.repeat(60 + 120 * masks[..., None], 3, axis=3).astype(np.uint8)
+    masks[:, :, 0] = 255
+    return SegmentedImages(images, masks, ("dark", "bright"))
+
+
+def assert_same_weights(one: torch.nn.Module, other: torch.nn.Module, tolerance: float = 0.0) -> None:
+    for (name, a), b in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("changes", [{}, {"model": "lenet5", "recipe": "digits"}, {"model": "lenet5", "recipe": "sgd"}])
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str, str]) -> None:
+    config = TrainConfig(**(FAST | {"epochs": 2} | changes))  # type: ignore[arg-type]  # drawn from a table
+    channels, side = (1, 28) if changes else (3, 32)
+    data = some_images(32, 0, channels, side), some_images(8, 1, channels, side)
 
     def stop(_: object) -> None:
         raise KeyboardInterrupt
@@ -30,21 +58,24 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
         train(config, out=tmp_path / "stopped", train_set=data[0], test_set=data[1], on_epoch=stop)
     resumed = train(config, out=tmp_path / "stopped", train_set=data[0], test_set=data[1])
     straight = train(config, out=tmp_path / "straight", train_set=data[0], test_set=data[1])
-    for (name, a), b in zip(straight.state_dict().items(), resumed.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
-    assert len((tmp_path / "stopped" / "log.jsonl").read_text().splitlines()) == 2
+    assert_same_weights(straight, resumed)
+    lines = [json.loads(line) for line in (tmp_path / "stopped" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0, 1]
+    assert {line["metric"] for line in lines} == {"accuracy"}
+    assert cv2.imread(str(tmp_path / "stopped" / "curve.png")) is not None
     loaded = load_network(tmp_path / "stopped" / "weights.safetensors")
     assert loaded.classes == ("a", "b", "c")
-    assert loaded.input_size == (32, 32)
+    assert loaded.input_size == (side, side)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    config, data = TrainConfig(epochs=1, batch_size=16), some_images(16, 0)
+    config, data = TrainConfig(**FAST, epochs=1), some_images(16, 0)  # type: ignore[arg-type]  # a table
     train(config, out=tmp_path, train_set=data, test_set=data)
     tensors, metadata = read_tensors(tmp_path / "checkpoint.safetensors")
-    write_tensors(tmp_path / "checkpoint.safetensors", tensors, {"config": metadata["config"]})
-    with pytest.raises(TrainingError, match="damaged"):
-        train(config, out=tmp_path, train_set=data, test_set=data)
+    for damage in ({"config": metadata["config"]}, {**metadata, "epochs_done": "x"}):
+        write_tensors(tmp_path / "checkpoint.safetensors", tensors, damage)
+        with pytest.raises(TrainingError, match="damaged"):
+            train(config, out=tmp_path, train_set=data, test_set=data)
 
 
 def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
@@ -55,17 +86,24 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     data = some_images(16, 0)
-    train(TrainConfig(epochs=1, batch_size=16), out=tmp_path, train_set=data, test_set=data)
+    train(TrainConfig(**FAST, epochs=1), out=tmp_path, train_set=data, test_set=data)  # type: ignore[arg-type]  # a table
     with pytest.raises(TrainingError, match="another configuration"):
-        train(TrainConfig(epochs=2, batch_size=16), out=tmp_path, train_set=data, test_set=data)
+        train(TrainConfig(**FAST, epochs=2), out=tmp_path, train_set=data, test_set=data)  # type: ignore[arg-type]  # a table
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"model": "vgg16_bn"},
+        {"model": "vgg17_bn"},
+        {"model": "vgg16_bn", "recipe": "jordan"},
+        {"recipe": "soup"},
         {"epochs": 0},
         {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"weight_decay": -1.0},
+        {"label_smoothing": 1.0},
+        {"zoom": 0.5},
+        {"images": 0},
         {"precision": "int8"},
         {"device": "abacus"},
         {"seed": -1},
@@ -73,29 +111,152 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_configurations_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(TrainingError):
+    with pytest.raises(ShuffleCamError):
         TrainConfig(**wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_two_epochs_show_both_mirror_images() -> None:
-    images = torch.arange(4 * 3 * 2 * 5.0).view(4, 3, 2, 5)
-    first, second = alternating_flip(images, 0, seed=1), alternating_flip(images, 1, seed=1)
-    for plain, a, b in zip(images, first, second, strict=True):
-        assert torch.equal(a, plain) != torch.equal(b, plain)
-        assert torch.equal(a.flip(-1), b)
+def test_a_loss_that_is_no_number_stops_the_run_with_a_word(tmp_path: Path) -> None:
+    config = TrainConfig(model="lenet5", recipe="sgd", learning_rate=1e30, batch_size=8, precision="float32")
+    data = some_images(64, 0, 1, 28)
+    with pytest.raises(TrainingError, match="lower learning_rate"):
+        train(config, out=tmp_path, train_set=data, test_set=data)
 
 
-def test_translation_is_a_crop_of_the_reflected_image() -> None:
-    images = torch.rand(50, 2, 6, 7)
-    moved = translate(images, 2, torch.Generator().manual_seed(0))
-    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")
-    shifts = set()
-    for plain, got in zip(padded, moved.numpy(), strict=True):
-        found = [(y, x) for y in range(5) for x in range(5) if np.array_equal(plain[:, y : y + 6, x : x + 7], got)]
-        assert len(found) == 1
-        shifts.add(found[0])
-    assert len(shifts) > 10
-    assert translate(images, 0, torch.Generator()) is images
+def test_a_configuration_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        'model = "airbench94_half"\nepochs = 3\nlearning_rate = 9\n'
+        '[protect]\nscheme = "negative-positive"\naugment = "protected"\n[protect.parameters]\nper_image = false\n'
+    )
+    config = read_train_config(path)
+    assert (config.settings.epochs, config.settings.learning_rate, config.settings.optimizer) == (3, 9, "jordan")
+    assert config.protect == Protect(scheme="negative-positive", augment="protected", parameters={"per_image": False})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = = 3", "no TOML file"),
+        ("epoch = 3", "there is no entry 'epoch'"),
+        ('epochs = "three"', "epochs must be of type int"),
+        ("flips = 1", "flips must be of type bool"),
+        ("protect = 1", "must be a table"),
+        ("[protect]\nscheme = 3\n", "scheme must be of type str"),
+        ('[protect]\naugment = "never"\n', "client or protected"),
+        ('[protect]\nnetwork = "keyed"\nscheme = "le"\n', "pixel-shuffle"),
+    ],
+)
+def test_a_wrong_configuration_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=message):
+        read_train_config(path)
+    with pytest.raises(TrainingError, match="no configuration file"):
+        read_train_config(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("augment", ["client", "protected"])
+def test_a_keyed_network_trains_on_shuffled_frames_as_the_plain_one_on_plain_ones(tmp_path: Path, augment: str) -> None:
+    data = some_images(32, 0), some_images(8, 1)
+    plain_config = TrainConfig(**FAST, epochs=2)  # type: ignore[arg-type]  # a table
+    protect = Protect(network="keyed", augment=augment)
+    keyed_config = TrainConfig(**FAST, epochs=2, protect=protect)  # type: ignore[arg-type]  # a table
+    plain = train(plain_config, out=tmp_path / "plain", train_set=data[0], test_set=data[1])
+    keyed = train(keyed_config, out=tmp_path / "keyed", key=Key.generate(), train_set=data[0], test_set=data[1])
+    # Sums in another order, through batch norms over sixteen random images: a little more than rounding.
+    assert_same_weights(plain, keyed, tolerance=2e-3)
+    logs = [
+        json.loads(line)
+        for name in ("plain", "keyed")
+        for line in (tmp_path / name / "log.jsonl").read_text().splitlines()
+    ]
+    assert logs[0]["loss"] == pytest.approx(logs[2]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("augment", ["client", "protected"])
+@pytest.mark.parametrize("name", ["negative-positive", "mat", "dp-pixelize"])
+def test_pictures_are_protected_on_their_way_into_training(tmp_path: Path, name: str, augment: str) -> None:
+    data = some_images(32, 0), some_images(8, 1)
+    config = TrainConfig(**FAST, epochs=1, protect=Protect(scheme=name, augment=augment))  # type: ignore[arg-type]  # a table
+    key = None if name == "dp-pixelize" else Key.from_bytes(bytes(range(32)))
+    weights = train(config, out=tmp_path / "a", key=key, train_set=data[0], test_set=data[1])
+    if name == "negative-positive":
+        # The nonces follow from the seed: the same run gives the same weights; another key gives others.
+        again = train(config, out=tmp_path / "b", key=key, train_set=data[0], test_set=data[1])
+        assert_same_weights(weights, again)
+        with pytest.raises(TrainingError, match="belongs to a run with key"):
+            train(config, out=tmp_path / "a", key=Key.generate(), train_set=data[0], test_set=data[1])
+        with pytest.raises(MissingKeyError, match="needs a key"):
+            train(config, out=tmp_path / "c", train_set=data[0], test_set=data[1])
+
+
+def test_segmentation_learns_from_masks_and_leaves_void_out(tmp_path: Path) -> None:
+    config = TrainConfig(model="unet", recipe="segmentation", epochs=12, batch_size=4, precision="float32", zoom=1.2)
+    train(config, out=tmp_path, train_set=some_masks(16, 0), test_set=some_masks(8, 1))
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["metric"] == "mean IoU"
+    assert last["test_score"] > 0.8
+
+
+RUN_TWICE = """
+    import sys
+    import numpy as np, torch
+    from networks import LabelledImages, TrainConfig, train
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (32, 32, 32, 3), dtype=np.uint8), rng.integers(0, 3, 32)
+    data = LabelledImages(images, labels, ("a", "b", "c"))
+    config = TrainConfig(model="airbench94_half", epochs=2, batch_size=16, precision="float32", learning_rate=2.0)
+    train(config, out=sys.argv[1], train_set=data, test_set=data)
+"""
+
+
+def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(RUN_TWICE))
+    environment = os.environ | {"PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for command, name in (([sys.executable], "one"), (torchrun, "two")):
+        subprocess.run([*command, str(script), str(tmp_path / name)], check=True, env=environment, timeout=300)
+    one, two = (load_network(tmp_path / name / "weights.safetensors").network for name in ("one", "two"))
+    assert_same_weights(one, two, tolerance=2e-3)
+
+
+def test_batch_norm_of_a_group_of_one_is_the_ordinary_one() -> None:
+    x = torch.randn(4, 3, 5, 7, dtype=torch.float32, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    plain, group = torch.nn.BatchNorm2d(3, momentum=0.4), GroupBatchNorm2d(3, momentum=0.4)
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        torch.testing.assert_close(group(x), plain(x))
+    finally:
+        torch.distributed.destroy_process_group()
+    torch.testing.assert_close(group.running_var, plain.running_var)
+    torch.testing.assert_close(group.running_mean, plain.running_mean)
+    torch.testing.assert_close(group.eval()(x), plain.eval()(x))
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(RUN_TWICE).replace("epochs=2", "epochs=6"))
+    environment = os.environ | {"PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script)]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment)
+    rng = np.random.default_rng(1)
+    killed = 0
+    for _ in range(30):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment)
+        time.sleep(rng.uniform(2.5, 5.0))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed += 1
+    else:
+        subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment)
+    assert killed
+    whole, resumed = (load_network(tmp_path / name / "weights.safetensors").network for name in ("whole", "killed"))
+    assert_same_weights(whole, resumed)
 
 
 def test_the_first_layer_whitens_patches() -> None:

@@ -1,0 +1,75 @@
+"""Augmentation does what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from networks.augment import TransformError, alternating_flip, cutout, translate, zoom
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_two_epochs_show_both_mirror_images() -> None:
+    images = torch.arange(4 * 3 * 2 * 5.0).view(4, 3, 2, 5)
+    first, second = alternating_flip(images, 0, seed=1), alternating_flip(images, 1, seed=1)
+    for plain, a, b in zip(images, first, second, strict=True):
+        assert torch.equal(a, plain) != torch.equal(b, plain)
+        assert torch.equal(a.flip(-1), b)
+
+
+def test_translation_is_a_crop_of_the_reflected_image() -> None:
+    images = torch.rand(50, 2, 6, 7)
+    moved = translate(images, 2, generator())
+    padded = np.pad(images.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")
+    shifts = set()
+    for plain, got in zip(padded, moved.numpy(), strict=True):
+        found = [(y, x) for y in range(5) for x in range(5) if np.array_equal(plain[:, y : y + 6, x : x + 7], got)]
+        assert len(found) == 1
+        shifts.add(found[0])
+    assert len(shifts) > 10
+    assert translate(images, 0, torch.Generator()) is images
+    with pytest.raises(TransformError, match="can't be shifted by 6"):
+        translate(images, 6, generator())
+
+
+def test_cutout_blanks_one_square_wherever_it_fits() -> None:
+    images = torch.ones(200, 2, 6, 9, dtype=torch.uint8)
+    cut = cutout(images, 4, generator())
+    corners = set()
+    for one in cut:
+        assert torch.equal(one[0], one[1])
+        rows, columns = (one[0] == 0).nonzero(as_tuple=True)
+        assert len(rows) == 16
+        assert (int(rows.max() - rows.min()), int(columns.max() - columns.min())) == (3, 3)
+        corners.add((int(rows.min()), int(columns.min())))
+    assert corners == {(y, x) for y in range(3) for x in range(6)}
+    assert cutout(images, 0, generator()) is images
+    with pytest.raises(TransformError, match="does not fit"):
+        cutout(images, 7, generator())
+
+
+def test_zoom_moves_pictures_and_masks_alike() -> None:
+    masks = torch.randint(3, (40, 12, 15), generator=generator(), dtype=torch.uint8)
+    images = (masks * 50).unsqueeze(1).repeat(1, 3, 1, 1)
+    zoomed, labels = zoom(images, masks, 1.7, 255, generator(1))
+    inside = labels != 255
+    assert torch.equal(zoomed[:, 0][inside], labels[inside] * 50)
+    assert (zoomed[:, 0][~inside] == 128).all()
+    # Reduced pictures leave an edge free, enlarged ones do not; half of the scales are below 1.
+    reduced = (~inside).flatten(1).any(1)
+    assert 8 < reduced.sum() < 32
+    same, kept = zoom(images, masks, 1.0, 255, generator())
+    assert same is images
+    assert kept is masks
+
+
+def test_an_enlarged_pixel_becomes_a_block() -> None:
+    images = torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
+    images[:, :, 3, 4] = 9
+    masks = torch.zeros(64, 8, 8, dtype=torch.uint8)
+    zoomed, _ = zoom(images, masks, 2.0, 255, generator())
+    sizes = (zoomed == 9).flatten(1).sum(1)
+    assert set(sizes.tolist()) <= {0, 1, 2, 4}
+    assert (sizes == 4).any()
