@@ -60,4 +60,4 @@ def _read_idx(folder: Path, name: str, dimensions: int) -> tuple[Path, NDArray[n
     values = np.frombuffer(data, np.uint8, offset=header)
     if values.size != np.prod(shape, dtype=np.int64):
         raise DatasetError(f"{path} is truncated: {values.size} values where its header promises {shape}")
-    return path, values.reshape(shape)
+    return path, values.reshape(shape).copy()  # bytes objects lend read-only memory

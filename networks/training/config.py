@@ -94,6 +94,11 @@ RECIPES = {
 }  # fmt: skip
 
 
+def usual_data(model: str) -> str:
+    """Return the data set that an architecture is usually trained on, by the size of its input."""
+    return {(28, 28): "mnist", (180, 240): "camvid", (112, 92): "faces"}.get(model_entry(model).input_size, "cifar10")
+
+
 def usual_recipe(model: str, data: str) -> str:
     """Return the name of the recipe that fits a model and a data set."""
     if model.startswith("airbench"):
@@ -141,9 +146,9 @@ class TrainConfig:
     ----------
     model : str
         One of :func:`networks.list_models`.
-    data : str
-        ``"cifar10"``, ``"mnist"``, ``"faces"``, ``"camvid"``, or a folder with one subfolder of pictures a class and,
-        within it, ``train`` and ``test``.
+    data : str, optional
+        ``"cifar10"``, ``"mnist"``, ``"faces"``, ``"camvid"``, or a folder with ``train`` and ``test``, each with one
+        subfolder of pictures a class; default: what the model is usually trained on.
     recipe : str, optional
         One of :data:`RECIPES`; default: the usual one for model and data.
     epochs, batch_size, learning_rate, weight_decay, label_smoothing, flips, translation_px, cutout_px, zoom,
@@ -164,7 +169,7 @@ class TrainConfig:
     """
 
     model: str = "airbench94"
-    data: str = "cifar10"
+    data: str | None = None
     recipe: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
@@ -203,9 +208,14 @@ class TrainConfig:
             ) from None
 
     @property
+    def data_set(self) -> str:
+        """The data set's name or folder."""
+        return self.data or usual_data(self.model)
+
+    @property
     def settings(self) -> Recipe:
         """The recipe with what this run changes of it."""
-        recipe = RECIPES[self.recipe or usual_recipe(self.model, self.data)]
+        recipe = RECIPES[self.recipe or usual_recipe(self.model, self.data_set)]
         own = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Recipe)}
         return dataclasses.replace(recipe, **{name: value for name, value in own.items() if value is not None})
 

@@ -17,7 +17,7 @@ from networks.convert import convert
 from networks.datasets import SegmentedImages
 from networks.evaluation import image_tensor
 from networks.pretrained import save_network
-from networks.registry import build
+from networks.registry import build, model_entry
 from networks.training.config import TrainConfig, TrainingError
 from networks.training.log import EpochLog, read_log, write_log
 from networks.training.optimizing import Optimizing
@@ -129,6 +129,12 @@ class _Run:
 
     def _network(self, train_set: DataSet, key: Key | None) -> nn.Module:
         """Build the network, whiten it where it is of that kind, convert it where the frames are shuffled."""
+        channels = model_entry(self.config.model).channels
+        if self.protection is None and channels != train_set.images.shape[3]:
+            raise TrainingError(
+                f"{self.config.model} takes pictures of {channels} channels, these have {train_set.images.shape[3]}:"
+                " choose another model or data set"
+            )
         model = build(self.config.model, len(train_set.classes), seed=self.config.seed)
         if isinstance(model, AirBench):
             if self.protection is not None and not self.keyed:

@@ -46,12 +46,13 @@ def load_data(config: TrainConfig, folder: Path | None = None) -> tuple[DataSet,
     }
     train: DataSet
     test: DataSet
-    if config.data in known:
-        train, test = known[config.data]("train", folder), known[config.data]("test", folder)
+    name = config.data_set
+    if name in known:
+        train, test = known[name]("train", folder), known[name]("test", folder)
     else:
-        place = Path(config.data)
+        place = Path(name)
         if not place.is_dir():
-            raise TrainingError(f"data must be a folder or one of {', '.join(known)}, got {config.data!r}")
+            raise TrainingError(f"data must be a folder or one of {', '.join(known)}, got {name!r}")
         train = load_image_folder(place / "train")
         test = load_image_folder(place / "test", (train.images.shape[1], train.images.shape[2]))
         if train.classes != test.classes:

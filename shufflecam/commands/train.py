@@ -55,9 +55,9 @@ def train(
         if folder is None:
             raise TrainingError("--download needs --folder, the place where the data set shall lie")
         with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=stderr) as progress:
-            task = progress.add_task(config.data, total=None)
+            task = progress.add_task(config.data_set, total=None)
             download_dataset(
-                config.data, folder, lambda done, total: progress.update(task, completed=done, total=total)
+                config.data_set, folder, lambda done, total: progress.update(task, completed=done, total=total)
             )
     train_set, test_set = load_data(config, folder)
 

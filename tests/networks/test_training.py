@@ -122,6 +122,12 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_word(tmp_path: Path) -> N
         train(config, out=tmp_path, train_set=data, test_set=data)
 
 
+def test_pictures_of_another_kind_are_refused(tmp_path: Path) -> None:
+    data = some_images(8, 0)
+    with pytest.raises(TrainingError, match="takes pictures of 1 channels, these have 3"):
+        train(TrainConfig(model="lenet5", batch_size=8), out=tmp_path, train_set=data, test_set=data)
+
+
 def test_a_configuration_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text(
