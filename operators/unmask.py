@@ -8,6 +8,8 @@ Every tap is read from the masked frame and from the mask at the same slot, and 
 without its mask is ever stored, in any order.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -120,7 +122,8 @@ class MaskedConv2d(KeyedModule):
         super().__init__(window.input_size, window.output_size)
         self.groups = conv.groups
         self.before = before
-        self.weight, self.bias = conv.weight, conv.bias
+        self.register_parameter("weight", cast(nn.Parameter, conv.weight))
+        self.register_parameter("bias", cast(nn.Parameter | None, conv.bias))
         self.register_table("places", GatherTable.keyed(window, None, permutation_out).places)
 
     def forward(self, x: Tensor, slot: Tensor, mask: Tensor) -> Tensor:

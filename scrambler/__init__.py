@@ -30,11 +30,12 @@ from scrambler.nonce import (
 )
 from scrambler.patterns import list_patterns
 from scrambler.permutation import Permutation
-from scrambler.schemes import Card, Protected, Scheme, list_schemes, register_scheme, scheme
+from scrambler.schemes import Card, ChannelAffine, Protected, Scheme, list_schemes, register_scheme, scheme
 from scrambler.sealed import Unsealed, open_sealed, seal
 
 __all__ = [
     "Card",
+    "ChannelAffine",
     "FixedNonceError",
     "FixedNonceGuard",
     "FixedNonceWarning",

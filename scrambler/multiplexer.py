@@ -1,7 +1,7 @@
 """`Multiplexer`: the readout circuit that shuffles photosites under a key, in the patterns that hardware can do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scrambler.errors import FrameError, NonceError, PatternError
 from scrambler.frame_size import count_and_shape
 from scrambler.key import Key, part_seed, require_key
 from scrambler.keyed import READOUT, keyed_permutation, permutation_seed, uniform
-from scrambler.nonce import FixedNonceGuard, check_nonce, new_nonce, nonces_for
+from scrambler.nonce import FixedNonceGuard, check_nonce, guarded_nonces, nonces_for
 from scrambler.patterns import PatternCard, parse_pattern
 from scrambler.permutation import Permutation
 from scrambler.uniform import ROUTE_FROM
@@ -46,6 +46,8 @@ class Multiplexer:
         One of :func:`list_patterns`; "frame", the default, is the only one that is not weak.
     unit : {"pixel", "quad", "plane"}, optional
         None means "quad" for mosaics and "pixel" for RGB.
+    guard : FixedNonceGuard
+        Counts the frames that share a nonce, over the multiplexer's life; several multiplexers of a job may have one.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Multiplexer:
     key: Key
     pattern: str = "frame"
     unit: str | None = None
+    guard: FixedNonceGuard = field(default_factory=FixedNonceGuard, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_key(self.key, "a multiplexer")
@@ -128,7 +131,14 @@ class Multiplexer:
         return Permutation.of_mover(moves, shape)
 
     def shuffle(
-        self, frame: Any, nonce: bytes | None = None, *, unit: str | None = None, period: tuple[int, int] = BAYER
+        self,
+        frame: Any,
+        nonce: bytes | None = None,
+        fixed_nonce: bool = False,
+        allow_many: bool = False,
+        *,
+        unit: str | None = None,
+        period: tuple[int, int] = BAYER,
     ) -> tuple[NDArray[Any], bytes]:
         """Return the frame in shuffled order, and its nonce; inverse of :meth:`unshuffle`.
 
@@ -138,10 +148,19 @@ class Multiplexer:
             A mosaic, or RGB whose channels move together; any type.
         nonce : bytes, 16 long, optional
             Drawn fresh when missing.
+        fixed_nonce, allow_many : bool
+            Let this frame share a nonce with earlier ones, and with more than 16 of them: for studies only.
         unit, period
             As for :meth:`permutation`; for RGB, no unit at all means "pixel".
+
+        Raises
+        ------
+        FixedNonceError
+            If an earlier frame had this nonce, and nobody asked for that.
         """
-        nonce = new_nonce() if nonce is None else check_nonce(nonce)
+        (nonce,) = guarded_nonces(
+            None if nonce is None else [nonce], [frame], self.guard, fixed_nonce=fixed_nonce, allow_many=allow_many
+        )
         return self._apply(frame, nonce, unit, period, inverse=False), nonce
 
     def unshuffle(
@@ -149,6 +168,27 @@ class Multiplexer:
     ) -> NDArray[Any]:
         """Return the frame in natural order; inverse of :meth:`shuffle`, with the same parameters."""
         return self._apply(frame, nonce, unit, period, inverse=True)
+
+    def count(self, nonce: bytes, frame: Any) -> None:
+        """Count a frame that is read out under a nonce by other means, as a camera does.
+
+        Parameters
+        ----------
+        nonce : bytes, 16 long
+        frame : array
+            In any order that the same frame always has.
+
+        Raises
+        ------
+        FixedNonceError
+            If 16 other frames had this nonce, unless the multiplexer's guard has ``allow_many=True``.
+
+        Warns
+        -----
+        FixedNonceWarning
+            If another frame had it.
+        """
+        self.guard.admit([check_nonce(nonce)], [frame], fixed_nonce=True)
 
     def shuffle_batch(
         self,
@@ -169,15 +209,14 @@ class Multiplexer:
         nonces : bytes, sequence of bytes, or None
             One for each frame, one for all, or None to draw fresh ones.
         fixed_nonce, allow_many : bool
-            Let frames share a nonce, and more than 16 of them: for studies only.
+            Let frames share a nonce, and more than 16 of them over the multiplexer's life: for studies only.
 
         Raises
         ------
         FixedNonceError
             If frames share a nonce that nobody asked for.
         """
-        each = nonces_for(nonces, len(frames))
-        FixedNonceGuard(fixed_nonce, allow_many).admit(each)
+        each = guarded_nonces(nonces, frames, self.guard, fixed_nonce=fixed_nonce, allow_many=allow_many)
         return self._apply_batch(frames, each, unit, period, inverse=False), each
 
     def unshuffle_batch(

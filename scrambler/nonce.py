@@ -3,12 +3,16 @@
 import hmac
 import itertools
 import os
+import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from scrambler.errors import FixedNonceError, NonceError, ShuffleCamError
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:  # key.py needs check_nonce
 
 NONCE_BYTES = 16
 MOST_FRAMES_UNDER_ONE_NONCE = 16
+_MOST_REMEMBERED = 1 << 16
 
 _counter = itertools.count()
 
@@ -87,9 +92,12 @@ def seeded_nonce(key: "Key", seed: int, name: str | os.PathLike[str]) -> bytes:
 
 
 class FixedNonceGuard:
-    """Counts the frames of one job that share a nonce, and stops where that gives the scene away.
+    """Counts the frames that share a nonce over an object's life, and stops where they give the scene away.
 
     From 20 frames under one nonce on, the layout can be estimated from the frames alone (docs/security.md, attack 1).
+    Every scheme, multiplexer and network has a guard of its own, used by any number of threads; other processes count
+    for themselves. Nonces that were drawn fresh need no counting, and of the others the last 65,536 are remembered, so
+    that a long job does not fill the memory.
 
     Parameters
     ----------
@@ -97,15 +105,42 @@ class FixedNonceGuard:
         Somebody asked for one nonce for several frames.
     allow_many : bool
         Somebody asked for more than 16 of them, too.
+
+    Examples
+    --------
+    >>> guard = FixedNonceGuard()
+    >>> guard.admit([bytes(16)], [b"a frame"])
+    >>> guard.admit([bytes(16)], [b"a frame"])  # the same one again gives nothing away
+    >>> guard.admit([bytes(16)], [b"another frame"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    scrambler.errors.FixedNonceError: 2 frames would share one nonce: ...
     """
 
     def __init__(self, fixed_nonce: bool = False, allow_many: bool = False) -> None:
         self.fixed_nonce = fixed_nonce
         self.allow_many = allow_many
-        self._frames: Counter[bytes] = Counter()
+        # For each nonce what tells its frames apart: of up to 17 frames, more make no difference.
+        self._frames: dict[bytes, tuple[int, ...]] = {}
+        self._lock = threading.Lock()
 
-    def admit(self, nonces: Sequence[bytes]) -> None:
-        """Count one frame for each nonce.
+    def admit(
+        self,
+        nonces: Sequence[bytes],
+        frames: Iterable[Any] | None = None,
+        *,
+        fixed_nonce: bool = False,
+        allow_many: bool = False,
+    ) -> None:
+        """Count one frame for each nonce; if one of them is refused, none is counted.
+
+        Parameters
+        ----------
+        nonces : sequence of bytes
+        frames : iterable of arrays or bytes, optional
+            The plain frames. One that came under the same nonce in an earlier call is not counted again; without
+            frames, everything is.
+        fixed_nonce, allow_many : bool
+            As for the guard itself, for this call.
 
         Raises
         ------
@@ -115,26 +150,54 @@ class FixedNonceGuard:
         Warns
         -----
         FixedNonceWarning
-            If a nonce comes twice as asked.
+            If a nonce comes for another frame, as asked.
         """
-        frames = self._frames + Counter(nonces)
-        most = max(frames.values(), default=0)
-        if most > 1 and not self.fixed_nonce:
-            raise FixedNonceError(
-                f"{most} frames would share one nonce: give each its own, or pass fixed_nonce=True in a study."
-            )
-        if most > MOST_FRAMES_UNDER_ONE_NONCE and not self.allow_many:
-            raise FixedNonceError(
-                f"{most} frames would share one nonce, more than the {MOST_FRAMES_UNDER_ONE_NONCE} that are bearable: "
-                "give each frame its own, or insist with allow_many=True."
-            )
-        if most > 1:
+        marks = [next(_counter) for _ in nonces] if frames is None else [_mark(frame) for frame in frames]
+        with self._lock:
+            shared = self._with(nonces, marks)
+            most = max(map(len, shared.values()), default=0)
+            if most > 1 and not (fixed_nonce or self.fixed_nonce):
+                raise FixedNonceError(
+                    f"{most} frames would share one nonce: give each its own, or pass fixed_nonce=True in a study."
+                )
+            if most > MOST_FRAMES_UNDER_ONE_NONCE and not (allow_many or self.allow_many):
+                raise FixedNonceError(
+                    f"{most} frames would share one nonce, more than the {MOST_FRAMES_UNDER_ONE_NONCE} that are "
+                    "bearable: give each frame its own, or insist with allow_many=True."
+                )
+            more = any(len(own) > len(self._frames.get(nonce, ())) for nonce, own in shared.items())
+            for nonce, own in shared.items():
+                self._frames.pop(nonce, None)  # so that the dictionary's order is that of the last use
+                self._frames[nonce] = own[: MOST_FRAMES_UNDER_ONE_NONCE + 1]
+            for nonce in list(itertools.islice(self._frames, max(0, len(self._frames) - _MOST_REMEMBERED))):
+                del self._frames[nonce]
+        if most > 1 and more:
             warnings.warn(
                 f"{most} frames share one nonce; from about 20 on the frames alone give the scene away.",
                 FixedNonceWarning,
                 stacklevel=3,
             )
-        self._frames = frames
+
+    def _with(self, nonces: Sequence[bytes], marks: Sequence[int]) -> dict[bytes, tuple[int, ...]]:
+        """Return the marks of the nonces named, those of this call among them."""
+        own: dict[bytes, list[int]] = {}
+        for nonce, mark in zip(nonces, marks, strict=True):
+            own.setdefault(nonce, []).append(mark)
+        known = self._frames
+        # Counters' union keeps the larger count: frames that are alike count as often as they came in one call.
+        return {
+            nonce: tuple((Counter(known[nonce]) | Counter(new)).elements()) if nonce in known else tuple(new)
+            for nonce, new in own.items()
+        }
+
+    def __reduce__(self) -> tuple[type["FixedNonceGuard"], tuple[bool, bool]]:
+        # A copy belongs to another object, with a life of its own; locks are not copied anyway.
+        return type(self), (self.fixed_nonce, self.allow_many)
+
+
+def _mark(frame: Any) -> int:
+    """Return what tells frames apart, in this process."""
+    return hash(frame if isinstance(frame, bytes) else np.asarray(frame).tobytes())
 
 
 def nonces_for(nonce: bytes | Sequence[bytes] | None, count: int) -> list[bytes]:
@@ -160,3 +223,27 @@ def nonces_for(nonce: bytes | Sequence[bytes] | None, count: int) -> list[bytes]
     if len(nonces) != count:
         raise NonceError(f"{len(nonces)} nonces were given for {count} frames: give one for each frame.")
     return nonces
+
+
+def guarded_nonces(
+    nonce: bytes | Sequence[bytes] | None,
+    frames: Sequence[Any] | NDArray[Any],
+    guard: FixedNonceGuard,
+    *,
+    fixed_nonce: bool,
+    allow_many: bool,
+) -> list[bytes]:
+    """Return one nonce for each of some plain frames, counted by a guard unless they are fresh.
+
+    With ``fixed_nonce``, one fresh nonce for all is drawn where none is given.
+
+    Raises
+    ------
+    NonceError, FixedNonceError
+        As for :func:`nonces_for` and :meth:`FixedNonceGuard.admit`.
+    """
+    if nonce is None and not fixed_nonce:
+        return new_nonces(len(frames))
+    each = nonces_for(new_nonce() if nonce is None else nonce, len(frames))
+    guard.admit(each, frames, fixed_nonce=fixed_nonce, allow_many=allow_many)
+    return each

@@ -2,13 +2,18 @@
 
 Values of 8 and 16 bits with one, three or four channels become a PNG, everything else (whole numbers of 32 and 64
 bits, real numbers) a TIFF of the same type; both are lossless. A JSON object says the rest: in the PNG as the text
-chunk "shufflecam", in the TIFF as the image description.
+chunk "shufflecam", in the TIFF as the image description. It holds a SHA-256 sum of the values and of everything else
+it says, which finds damage, and under a keyed scheme a tag of that sum, HMAC-SHA256 under a key of its own, derived
+from the secret: without the secret nobody can change a file unnoticed. The picture itself is hidden only as well as
+its scheme hides it (:func:`scrambler.seal` does both).
 """
 
+import hmac
 import io
 import json
 import zlib
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +23,13 @@ import tifffile
 from numpy.typing import NDArray
 
 from scrambler import Key, Protected, scheme
-from scrambler.errors import ShuffleCamError
+from scrambler.errors import ShuffleCamError, WrongKeyError
 from scrambler.files import write_atomically
+from scrambler.key import require_key
 
-FORMAT = "shufflecam-protected/1"
+FORMAT = "shufflecam-protected/2"
+FORMATS = ("shufflecam-protected/1", FORMAT)  # version 1 had neither sum nor tag
+_TAG = "protected-file"
 ENDINGS = frozenset({".png", ".tif"})
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KEYWORD = b"shufflecam\0"
@@ -29,7 +37,7 @@ _AFTER_HEADER = 33  # signature and the header chunk: ISO/IEC 15948, section 5.6
 
 
 class ProtectedFileError(ShuffleCamError):
-    """A file that is no protected picture, or a damaged one."""
+    """A file that is no protected picture, or one that was damaged or changed."""
 
 
 def ending(values: NDArray[Any]) -> str:
@@ -42,7 +50,7 @@ def ending(values: NDArray[Any]) -> str:
     return ".png" if is_picture and values.size and values.dtype in (np.uint8, np.uint16) else ".tif"
 
 
-def save_protected(path: Path, protected: Protected, parameters: Mapping[str, Any]) -> None:
+def save_protected(path: Path, protected: Protected, parameters: Mapping[str, Any], key: Key | None = None) -> None:
     """Write one protected picture, atomically; inverse of :func:`load_protected`.
 
     Parameters
@@ -53,8 +61,15 @@ def save_protected(path: Path, protected: Protected, parameters: Mapping[str, An
         One image, not a batch.
     parameters : mapping
         Those of the scheme, as JSON can hold them.
+    key : Key, optional
+        The one that protected it, for the tag; needed where one did.
+
+    Raises
+    ------
+    MissingKeyError, WrongKeyError
+        If a key protected it, and none or another one is given.
     """
-    about = {
+    about: dict[str, Any] = {
         "format": FORMAT,
         "scheme": protected.scheme,
         "parameters": dict(parameters),
@@ -63,7 +78,55 @@ def save_protected(path: Path, protected: Protected, parameters: Mapping[str, An
         "dtype": None if protected.dtype is None else protected.dtype.name,
         "key_id": protected.key_id,
     }
+    about["sha256"] = _sum(about, protected.values)
+    if protected.key_id is not None:
+        about["tag"] = _tag(_the_key(key, protected.key_id), about["sha256"])
     write_atomically(path, _encode(protected.values, json.dumps(about).encode("ascii")))
+
+
+def _sum(about: Mapping[str, Any], values: NDArray[Any]) -> str:
+    """Return the SHA-256 sum of the values and of what the file says of them, as hexadecimal digits."""
+    said = {name: value for name, value in about.items() if name not in ("sha256", "tag")}
+    # A picture decoded from a file has lost a single channel's axis, and its byte order may be another.
+    shape = values.shape[:2] if values.ndim == 3 and values.shape[2] == 1 else values.shape
+    octets = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    head = json.dumps([said, values.dtype.name, shape], sort_keys=True).encode("ascii")
+    digest = sha256(len(head).to_bytes(8, "big") + head)
+    digest.update(octets.data if octets.size else b"")
+    return digest.hexdigest()
+
+
+def _tag(key: Key, summed: str) -> str:
+    return hmac.digest(key.derive(_TAG), bytes.fromhex(summed), "sha256").hex()
+
+
+def _the_key(key: Key | None, key_id: str) -> Key:
+    """Return the key that protected a picture."""
+    secret = require_key(key, "the tag of a protected picture")
+    if secret.id != key_id:
+        raise WrongKeyError(f"protected with key {key_id}, and the key given is {secret.id}: give that one.")
+    return secret
+
+
+def _check(path: Path, said: Mapping[str, Any], values: NDArray[Any], key: Key | None) -> None:
+    """Check sum and tag.
+
+    Raises
+    ------
+    ProtectedFileError, WrongKeyError
+        Naming the file, if it was damaged or changed, or another key is given.
+    """
+    if said["format"] != FORMAT:
+        return
+    if said["sha256"] != _sum(said, values):
+        raise ProtectedFileError(
+            f"{path}: this protected picture is damaged: its values or what it says of them differ"
+        )
+    if key is None or said["key_id"] is None:
+        return
+    secret = _the_key(key, said["key_id"])
+    if not hmac.compare_digest(str(said["tag"]).encode(), _tag(secret, said["sha256"]).encode()):
+        raise ProtectedFileError(f"{path}: somebody without key {secret.id} has changed this picture: do not trust it")
 
 
 def _encode(values: NDArray[Any], about: bytes) -> bytes:
@@ -103,13 +166,19 @@ def is_protected(path: Path) -> bool:
         return False
 
 
-def load_protected(path: Path) -> tuple[Protected, dict[str, Any]]:
+def load_protected(path: Path, key: Key | None = None) -> tuple[Protected, dict[str, Any]]:
     """Return a protected picture and its scheme's parameters; inverse of :func:`save_protected`.
+
+    Parameters
+    ----------
+    path : Path
+    key : Key, optional
+        The one that protected it: the tag is checked, too. Files of version 1 have none.
 
     Raises
     ------
-    ProtectedFileError
-        Naming the file, if it is none or is damaged.
+    ProtectedFileError, WrongKeyError
+        Naming the file, if it is none, is damaged or was changed, or another key protected it.
     """
     content = path.read_bytes()
     about = _about(content)
@@ -117,8 +186,8 @@ def load_protected(path: Path) -> tuple[Protected, dict[str, Any]]:
         raise ProtectedFileError(f"{path}: no protected picture; `shufflecam protect` makes them")
     try:
         said = json.loads(about)
-        if said["format"] != FORMAT:
-            raise ProtectedFileError(f"{path}: format {said['format']!r}, and this version reads {FORMAT}")
+        if said["format"] not in FORMATS:
+            raise ProtectedFileError(f"{path}: format {said['format']!r}, and this version reads {', '.join(FORMATS)}")
         protected = Protected(
             values=_decode(content),
             nonces=tuple(bytes.fromhex(nonce) for nonce in said["nonces"]),
@@ -127,7 +196,11 @@ def load_protected(path: Path) -> tuple[Protected, dict[str, Any]]:
             key_id=said["key_id"],
             dtype=None if said["dtype"] is None else np.dtype(str(said["dtype"])),
         )
-        return protected, {str(name): value for name, value in said["parameters"].items()}
+        parameters = {str(name): value for name, value in said["parameters"].items()}
+        _check(path, said, protected.values, key)
+        return protected, parameters
+    except WrongKeyError as error:
+        raise WrongKeyError(f"{path}: {error}") from None
     except ShuffleCamError:
         raise
     except Exception as error:  # whatever a damaged file makes the decoders raise
@@ -150,7 +223,7 @@ def _about(content: bytes) -> bytes | None:
             description = str(file.pages.first.description)
     except Exception:  # no TIFF, or none that can be read: either way none of ours
         return None
-    return description.encode() if FORMAT in description else None
+    return description.encode() if FORMATS[0][:-1] in description else None
 
 
 def _decode(content: bytes) -> NDArray[Any]:
@@ -171,7 +244,7 @@ def reveal_protected(path: Path, key: Key) -> NDArray[Any]:
     ShuffleCamError
         Naming the file, if it is damaged, was protected with another key, or cannot be undone.
     """
-    protected, parameters = load_protected(path)
+    protected, parameters = load_protected(path, key)
     try:
         return scheme(protected.scheme, key=key, **parameters).reveal(protected)
     except ShuffleCamError as error:

@@ -1,6 +1,7 @@
 """A canary key and its tables are planted, and looked for in everything that leaves the program."""
 
 import base64
+import copy
 import io
 import logging
 import pickle
@@ -13,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from networks import convert
+from networks import convert, export_onnx
 from networks.checkpoint import write_tensors
 from operators import KeyedConv2d
 from scrambler import (
@@ -27,10 +28,12 @@ from scrambler import (
     scheme,
     seal,
 )
+from scrambler.schemes import AffineScheme
 from sensor import Camera, RawFrame, Scene
 from shufflecam.cli import main
 from shufflecam.commands.open_sealed import open_sealed as open_command
 from shufflecam.commands.seal import seal as seal_command
+from shufflecam.protected_file import ending, save_protected
 
 SECRET = bytes.fromhex("c0ffee11ca4a7ab1d15ea5edfacefeedb01dface0ddba11c0de0fba5eba11ed5")
 KEY, NONCE, SIZE = Key.from_bytes(SECRET), bytes(range(200, 216)), (24, 36)
@@ -213,3 +216,85 @@ def test_commands_print_and_log_no_secret(
     assert not hits(captured.out + captured.err + caplog.text)
     for path in (tmp_path / "out").iterdir():
         assert not hits(path.read_bytes()), path
+
+
+def affine_tables(name: str) -> Iterator[bytes]:
+    """Yield windows of what a network folds of a scheme: places, factors and addends."""
+    made = scheme(name, key=KEY)
+    assert isinstance(made, AffineScheme)
+    table = made.affine_map((*SIZE, 3), NONCE if "fixed_nonce" in made.card.parameters else None)
+    _, factor, addend = table.inverse(SIZE)
+    for part in (factor, addend, table.slope, table.shift):
+        for dtype in (np.float64, np.float32):
+            octets, step = np.ascontiguousarray(part, dtype).tobytes(), np.dtype(dtype).itemsize
+            # Eight numbers in a row: signs and zeros alone are everywhere.
+            windows = {octets[i : i + 8 * step] for i in range(0, len(octets) - 8 * step, step)}
+            yield from (one for one in windows if len({one[k : k + step] for k in range(0, 8 * step, step)}) > 1)
+
+
+@pytest.mark.parametrize("name", ["mat", "negative-positive", "etc"])
+def test_networks_that_fold_a_scheme_save_and_say_nothing_of_it(network: nn.Module, tmp_path: Path, name: str) -> None:
+    made = scheme(name, key=KEY)
+    assert isinstance(made, AffineScheme)
+    keyed = convert(network, KEY, SIZE, scheme=made).eval()
+    per_image = "fixed_nonce" in made.card.parameters
+    protected = made.protect(np.full((1, *SIZE, 3), 9, np.uint8), nonce=[NONCE] if per_image else None)
+    before = keyed.read(protected)
+    saved = io.BytesIO()
+    torch.save(keyed.state_dict(), saved)
+    write_tensors(tmp_path / "w.safetensors", keyed.state_dict(), {"model": "canary"})
+    left = [saved.getvalue(), (tmp_path / "w.safetensors").read_bytes(), f"{keyed!r} {keyed.plan}".encode()]
+    folded = set(affine_tables(name))
+    for content in left:
+        assert not hits(content)
+        assert not any(window in content for window in folded)
+    for refuse in (
+        lambda: pickle.dumps(keyed),
+        lambda: copy.deepcopy(keyed),
+        lambda: torch.save(keyed, io.BytesIO()),
+        lambda: export_onnx(keyed, tmp_path / "a.onnx"),
+        lambda: pickle.dumps(made.affine_map((*SIZE, 3), NONCE)),
+        lambda: copy.deepcopy(made.affine_map((*SIZE, 3), NONCE)),
+    ):
+        with pytest.raises(ShuffleCamError) as caught:
+            refuse()
+        assert not hits("".join(traceback.format_exception(caught.value)))
+    assert torch.equal(keyed.read(protected), before)
+
+
+class WithNonce(nn.Module):
+    """A network whose nonce stays the same, so that exporters see nothing but tensors."""
+
+    def __init__(self, keyed: nn.Module, nonce: list[bytes] | None) -> None:
+        super().__init__()
+        self.keyed, self.nonce = keyed, nonce
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.keyed(frames, nonce=self.nonce)
+        return answer
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+def test_exported_networks_hold_no_secret_or_are_refused(network: nn.Module, tmp_path: Path) -> None:
+    keyed = convert(network, KEY, SIZE).eval()
+    export_onnx(keyed, tmp_path / "a.onnx")
+    assert not hits((tmp_path / "a.onnx").read_bytes())
+    frames, made = torch.rand(1, 3, *SIZE), scheme("mat", key=KEY)
+    folded = convert(network, KEY, SIZE, scheme=made).eval()
+    values = torch.from_numpy(np.moveaxis(np.asarray(made.protect(np.zeros((1, *SIZE, 3), np.uint8))), -1, 1).copy())
+    for inner, given, nonce in ((keyed, frames, [NONCE]), (folded, values, None)):
+        closed = WithNonce(inner, nonce).eval()
+        for export in (torch.export.export, torch.jit.trace):
+            with pytest.raises(Exception, match=r"would hold this network's tables|parameter sharing") as caught:
+                export(closed, (given,))
+            assert not hits("".join(traceback.format_exception(caught.value)))
+
+
+def test_protected_files_hold_no_secret(tmp_path: Path) -> None:
+    for name in ("mat", "negative-positive", "shuffle+mask", "etc"):
+        protected = scheme(name, key=KEY).protect(
+            np.random.default_rng(2).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+        )
+        path = tmp_path / f"a{ending(protected.values)}"
+        save_protected(path, protected, {}, KEY)
+        assert not hits(path.read_bytes())

@@ -40,8 +40,12 @@ def test_the_rule_is_tested_on_real_files() -> None:
         assert len(list((ROOT / package).rglob("*.py"))) > 2, package
 
 
+# CIFAR-10's official Python batches are pickles: read by an unpickler that builds arrays and refuses all else.
+READS_ARRAYS_FROM_PICKLES = {ROOT / "networks" / "datasets" / "cifar10.py"}
+
+
 def test_nothing_reads_pickles() -> None:
     for package in MAY_IMPORT:
         for path in (ROOT / package).rglob("*.py"):
-            assert "pickle" not in imported(path), path
+            assert "pickle" not in imported(path) or path in READS_ARRAYS_FROM_PICKLES, path
             assert "allow_pickle=True" not in path.read_text(), path

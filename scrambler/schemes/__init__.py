@@ -16,18 +16,26 @@ from scrambler.schemes import (  # noqa: F401, I001 - imported to be registered,
     peep as _peep,
     svd as _svd,
 )
+from scrambler.schemes.affine_map import AffineMap, AffineScheme
 from scrambler.schemes.base import Card, Protected, Scheme
+from scrambler.schemes.channel_affine import ChannelAffine
 from scrambler.schemes.keyless import NoisyScheme
+from scrambler.schemes.masked import ChaCha20Values, ShuffleMask
 from scrambler.schemes.noise import Guarantee, PrivacyLedger
 from scrambler.schemes.registry import list_schemes, register_scheme, scheme
 
 __all__ = [
+    "AffineMap",
+    "AffineScheme",
     "Card",
+    "ChaCha20Values",
+    "ChannelAffine",
     "Guarantee",
     "NoisyScheme",
     "PrivacyLedger",
     "Protected",
     "Scheme",
+    "ShuffleMask",
     "list_schemes",
     "register_scheme",
     "scheme",

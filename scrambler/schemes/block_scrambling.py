@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from scrambler.schemes.affine_map import AffineMap
 from scrambler.schemes.base import Card
 from scrambler.schemes.blocks import from_blocks, to_blocks
 from scrambler.schemes.draws import Draws
@@ -111,6 +112,10 @@ class _BlockScrambling(PerDataSet):
         """Return the images that `forward` got."""
         codes = values.astype(dtype, copy=False)
         return self._table(values.shape[1:], draws).undo(codes, top_code(codes, self.bits))
+
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return the scramble as a gather with signs."""
+        return AffineMap.of_signs(shape, self._table(shape, draws), top_code(np.empty(0, dtype), self.bits))
 
 
 _PARAMETERS = {"block": "4: side M of a block; published 4 to 16", **BITS_PARAMETER, **DATA_SET_PARAMETERS}

@@ -5,18 +5,18 @@ every block alike; blocks stay where they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler.errors import FrameError
+from scrambler.schemes.affine_map import AffineMap
 from scrambler.schemes.base import Card
 from scrambler.schemes.blocks import block_members
 from scrambler.schemes.draws import Draws
 from scrambler.schemes.family import BITS_PARAMETER, DATA_SET_PARAMETERS, PerDataSet
-from scrambler.schemes.ffx import code_table, inverse_table
+from scrambler.schemes.ffx import code_table, look_back, look_up
 from scrambler.schemes.parameters import check_choice, check_whole, top_code
 from scrambler.schemes.registry import register_scheme
 from scrambler.schemes.signed_gather import SignedGather
@@ -80,7 +80,7 @@ class Shf(_BlockWise):
         strength="broken",
         accuracy="CIFAR-10, M = 2 / 4 / 8 / 16: 94.45 / 91.84 / 85.12 / 76.22 % (plain 95.45; ResNet18)",
         attacks=_ATTACKS + "tiles in place, one frame of 256 x 256: SSIM 0.87 / 0.67 / 0.50 / 0.41 for 2 / 4 / 8 / 16",
-        network="exact for patch embeddings of stride M; otherwise retraining, as published",
+        network="exact conversion: the gather of the first layer finds the values; the paper retrains",
     )
 
     def _table(self, shape: tuple[int, ...], draws: Draws) -> SignedGather:
@@ -98,6 +98,11 @@ class Shf(_BlockWise):
     ) -> NDArray[Any]:
         """Return the images that `forward` got."""
         return self._table(values.shape[1:], draws).undo(values.astype(dtype, copy=False), 0)
+
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return the shuffle as a map that changes no value."""
+        signs = AffineMap.of_signs(shape, self._table(shape, draws), 0)
+        return replace(signs, white=float(np.iinfo(dtype).max))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,17 +133,23 @@ class BitFlip(_BlockWise):
         network="exact conversion: signs and a bias map in the first layer; the paper retrains",
     )
 
+    def _table(self, shape: tuple[int, ...], draws: Draws) -> SignedGather:
+        flags = self._flags(shape, draws)
+        return SignedGather(source=np.arange(flags.size, dtype=np.uint32), negative=flags)
+
     def forward(self, images: NDArray[Any], draws: Draws, nonces: Sequence[bytes]) -> NDArray[Any]:
         """Return the images with half of the values negated."""
-        flags = self._flags(images.shape[1:], draws)
-        identity = np.arange(flags.size, dtype=np.uint32)
-        return SignedGather(source=identity, negative=flags).apply(images, top_code(images, self.bits))
+        return self._table(images.shape[1:], draws).apply(images, top_code(images, self.bits))
 
     def backward(
         self, values: NDArray[Any], draws: Draws, nonces: Sequence[bytes], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
         """Return the images that `forward` got."""
         return self.forward(values.astype(dtype, copy=False), draws, nonces)
+
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return slopes of 1 and -1, and shifts of 0 and the largest code."""
+        return AffineMap.of_signs(shape, self._table(shape, draws), top_code(np.empty(0, dtype), self.bits))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +202,7 @@ class Ffx(_BlockWise):
     def forward(self, images: NDArray[Any], draws: Draws, nonces: Sequence[bytes]) -> NDArray[Any]:
         """Return the images with half of the codes encrypted."""
         table = code_table(draws.octets("password", 32).tobytes(), top_code(images, self.bits))
-        flags = self._flags(images.shape[1:], draws).reshape(images.shape[1:])
-        values: NDArray[Any] = np.where(flags, table[images], images.astype(table.dtype))
+        values = look_up(images, self._flags(images.shape[1:], draws), table)
         return values if self.normalise == "none" else (values / table.max()).astype(np.float32)
 
     def backward(
@@ -204,17 +214,7 @@ class Ffx(_BlockWise):
         if self.normalise == "max":
             # Rounded: cutting decodes 5 of 256 encrypted and 9 of 256 plain codes wrongly.
             values = np.rint(values * float(table.max()))
-        codes = values.astype(np.int64)
-        decoded = inverse_table(table)
-        if codes.size and (codes.min() < 0 or codes.max() >= decoded.size):
-            raise FrameError("the protected values are no codes of this scheme: give what protect returned.")
-        flags = self._flags(values.shape[1:], draws).reshape(values.shape[1:])
-        plain = np.where(flags, decoded[codes], codes)
-        if plain.size and (plain.min() < 0 or plain.max() >> bits):
-            raise FrameError(
-                "the protected values are no images under this key and these parameters: give the right ones."
-            )
-        return plain.astype(dtype)
+        return look_back(values, self._flags(values.shape[1:], draws), table, dtype)
 
 
 for _family in (Shf, BitFlip, Ffx):

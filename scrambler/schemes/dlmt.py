@@ -13,11 +13,19 @@ from numpy.typing import NDArray
 
 from scrambler.errors import SchemeError
 from scrambler.schemes.affine import affine, inverse_affine, stretch
+from scrambler.schemes.affine_map import AffineMap
 from scrambler.schemes.base import Card
 from scrambler.schemes.draws import Draws
 from scrambler.schemes.family import DATA_SET_PARAMETERS, PerDataSet
 from scrambler.schemes.parameters import check_choice, check_whole
 from scrambler.schemes.registry import register_scheme
+
+
+def _lifted(numbers: Any, by: int) -> Any:
+    """Add to fresh numbers, uint32, in place where they are an array: sums stay below 2**22."""
+    numbers += np.uint32(by)
+    return numbers
+
 
 _PAPER = "Zhao, Chen, Xiang, Li, CSCWD 2023 (DLMT)"
 _NETWORK = "exact conversion: the transform folds into the first layer; the paper retrains"
@@ -61,9 +69,10 @@ class _Dlmt(PerDataSet):
         """Return what is added before, multiplied, and added after."""
         size = int(np.prod(shape))
         max_add, max_mul, rise = self._ranges()
-        add = (1 + draws.below("add", max_add, size).astype(np.int64)).reshape(shape) if max_add else np.int64(0)
-        times = (1 + draws.below("multiply", max_mul, size).astype(np.int64)).reshape(shape) if max_mul > 1 else 1
-        return (rise, times, add) if self.operations[-1] == "add" else (add + rise, times, 0)
+        add = _lifted(draws.below("add", max_add, size), 1).reshape(shape) if max_add else np.uint32(0)
+        times = _lifted(draws.below("multiply", max_mul, size), 1).reshape(shape) if max_mul > 1 else np.uint32(1)
+        none = np.uint32(0)
+        return (none, times, add) if self.operations[-1] == "add" else (_lifted(add, rise), times, none)
 
     def _largest(self, dtype: np.dtype[Any]) -> int:
         max_add, max_mul, rise = self._ranges()
@@ -86,6 +95,17 @@ class _Dlmt(PerDataSet):
                 raise SchemeError("normalise='global' needs the images' type: reveal what protect returned, whole.")
             values = values * self._largest(dtype)
         return inverse_affine(values, *self._matrices(values.shape[1:], draws), dtype)
+
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return the factors as slopes, and what is added as shifts."""
+        if self.normalise == "per_image":
+            raise SchemeError("normalise='per_image' cannot be undone, so no network can fold it: use another.")
+        before, times, after = self._matrices(shape, draws)
+        add, factor, last = (np.asarray(part, np.float64) for part in (before, times, after))
+        slope, shift = (np.broadcast_to(part, shape).reshape(-1) for part in (factor, add * factor + last))
+        scale = self._largest(dtype) if self.normalise == "global" else 1
+        white = float(np.iinfo(dtype).max)
+        return AffineMap(shape=shape, source=None, slope=slope / scale, shift=shift / scale, white=white)
 
 
 def _parameters(**own: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ a nonce for every image when asked.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from scrambler.errors import FrameError, NonceError, SchemeError
 from scrambler.key import Key, require_key
-from scrambler.nonce import FixedNonceGuard, new_nonce, new_nonces, nonces_for
+from scrambler.nonce import FixedNonceGuard, guarded_nonces, new_nonces, nonces_for
+from scrambler.schemes.affine_map import AffineMap
 from scrambler.schemes.base import Card, Protected, check_protected, is_channels, read_batch, read_codes
 from scrambler.schemes.blocks import pad_to_blocks
 from scrambler.schemes.draws import Draws
@@ -69,9 +70,9 @@ class KeyedScheme(ABC):
         """Return the type of plain images for bare values, which do not tell it."""
         return dtype if dtype in (np.uint8, np.uint16) else np.dtype(np.int64)
 
-    def protect_nonces(self, nonce: Nonces, count: int) -> list[bytes]:
-        """Return the nonces to protect `count` images with: none, or one for each."""
-        return nonces_for(nonce, count)
+    def protect_nonces(self, nonce: Nonces, images: NDArray[Any]) -> list[bytes]:
+        """Return the nonces to protect images with: none, or one for each."""
+        return nonces_for(nonce, len(images))
 
     def secret_nonces(self, nonces: Sequence[bytes], count: int) -> Sequence[bytes | None]:
         """Return the nonce that decides each image's secrets; None is the data set's own."""
@@ -94,7 +95,7 @@ class KeyedScheme(ABC):
         """
         key = require_key(self.key, f"scheme {self.card.name!r}")
         batch, single = read_codes(images)
-        nonces = self.protect_nonces(nonce, len(batch))
+        nonces = self.protect_nonces(nonce, batch)
         values = self._by_secret(key, pad_to_blocks(batch, self.block_px), nonces, self.forward)
         return Protected(
             values=_shaped(values, np.ndim(images), single),
@@ -136,7 +137,7 @@ class KeyedScheme(ABC):
             nonce = protected.nonces if nonce is None else nonce
             shape = protected.shape if shape is None else shape
             dtype = protected.dtype
-        batch, single = _protected_batch(protected, shape)
+        batch, single = protected_batch(protected, shape)
         dtype = dtype or self.plain_type(batch.dtype)
         if batch.shape[1] % self.block_px or batch.shape[2] % self.block_px:
             raise FrameError(
@@ -155,14 +156,48 @@ class KeyedScheme(ABC):
         """Return the nonces to reveal `count` images with."""
         return [] if nonce is None or len(nonce) == 0 else nonces_for(nonce, count)
 
+    def affine_map(self, shape: tuple[int, int, int], nonce: bytes | None = None, dtype: Any = np.uint8) -> AffineMap:
+        """Return the scheme as one affine map of a frame, for networks to fold into their first layer.
+
+        Parameters
+        ----------
+        shape : (int, int, int)
+            Plain size H, W, C.
+        nonce : bytes, optional
+            The frame's own, if it has one.
+        dtype : numpy dtype
+            Type of the plain frame, uint8 or uint16.
+
+        Raises
+        ------
+        MissingKeyError, NonceError
+            If key or nonce are missing or malformed.
+        SchemeError
+            If the scheme is not affine value by value, or not with these parameters.
+        """
+        key = require_key(self.key, f"scheme {self.card.name!r}")
+        nonces = self.reveal_nonces(None if nonce is None else [nonce], 1)
+        height, width = (-(-side // self.block_px) * self.block_px for side in shape[:2])
+        padded = (height, width, shape[2])
+        draws = self._draws(key, padded, self.secret_nonces(nonces, 1)[0])
+        return self.affine_parts(padded, draws, np.dtype(dtype))
+
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return the map that `forward` is; for schemes that are one."""
+        raise SchemeError(f"scheme {self.card.name!r} is not affine value by value.")
+
+    def _draws(self, key: Key, shape: tuple[int, ...], nonce: bytes | None) -> Draws:
+        """Return the secrets of padded images (H, W, C) under a nonce, or of a data set."""
+        geometry = "scheme/v1;size={}x{}x{}".format(*shape).encode()
+        return Draws(key.derive(f"scheme/{self.card.name}", nonce, context=geometry))
+
     def _by_secret(self, key: Key, images: NDArray[Any], nonces: Sequence[bytes], step: Step) -> NDArray[Any]:
         """Run the step once for every stretch of images with the same secrets."""
-        geometry = "scheme/v1;size={}x{}x{}".format(*images.shape[1:]).encode()
         secrets = self.secret_nonces(nonces, len(images))
         done: list[NDArray[Any]] = []
         for nonce, group in groupby(range(len(images)), key=secrets.__getitem__):
             members = list(group)
-            draws = Draws(key.derive(f"scheme/{self.card.name}", nonce, context=geometry))
+            draws = self._draws(key, images.shape[1:], nonce)
             part = slice(members[0], members[-1] + 1)
             done.append(step(images[part], draws, nonces[part]))
         if not done:  # an empty batch: nothing to draw, but the type of the values still counts
@@ -177,17 +212,16 @@ class PerImage(KeyedScheme):
     Parameters
     ----------
     fixed_nonce, allow_many : bool
-        Let images share a nonce, and more than 16 of them: for studies.
+        Let images share a nonce, and more than 16 of them over the scheme's life: for studies.
     """
 
     fixed_nonce: bool = False
     allow_many: bool = False
+    _guard: FixedNonceGuard = field(default_factory=FixedNonceGuard, init=False, repr=False, compare=False)
 
-    def protect_nonces(self, nonce: Nonces, count: int) -> list[bytes]:
+    def protect_nonces(self, nonce: Nonces, images: NDArray[Any]) -> list[bytes]:
         """Return one nonce for each image, fresh if none is given; shared ones only with ``fixed_nonce``."""
-        each = nonces_for(new_nonce() if nonce is None and self.fixed_nonce else nonce, count)
-        FixedNonceGuard(self.fixed_nonce, self.allow_many).admit(each)
-        return each
+        return guarded_nonces(nonce, images, self._guard, fixed_nonce=self.fixed_nonce, allow_many=self.allow_many)
 
     def reveal_nonces(self, nonce: Nonces, count: int) -> list[bytes]:
         """Return the nonces to reveal `count` images with."""
@@ -208,14 +242,14 @@ class PerDataSet(KeyedScheme):
 
     per_image: bool = False
 
-    def protect_nonces(self, nonce: Nonces, count: int) -> list[bytes]:
+    def protect_nonces(self, nonce: Nonces, images: NDArray[Any]) -> list[bytes]:
         """Return no nonces, or with ``per_image`` or a given nonce one for each image."""
         if nonce is None:
-            return new_nonces(count) if self.per_image else []
-        return nonces_for(nonce, count)
+            return new_nonces(len(images)) if self.per_image else []
+        return nonces_for(nonce, len(images))
 
 
-def _protected_batch(protected: Any, shape: tuple[int, ...] | None) -> tuple[NDArray[Any], bool]:
+def protected_batch(protected: Any, shape: tuple[int, ...] | None) -> tuple[NDArray[Any], bool]:
     """Return protected values as a batch (B, H, W, C), and whether they are a single image."""
     batch, single = read_batch(protected)
     if shape is not None and len(shape) == 3 == np.ndim(protected):

@@ -9,9 +9,46 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit, prange
 from numpy.typing import NDArray
 
+from scrambler.errors import FrameError
+
 _ROUNDS = 10
+_PARALLEL_FROM = 100_000
+
+
+@njit(cache=True, nogil=True)
+def _row(row: NDArray[Any], flags: NDArray[Any], table: NDArray[Any], most: int, out: NDArray[Any]) -> int:
+    """Look up the codes that are flagged and keep the others; return 1 if all results are 0 .. most."""
+    sound = 1
+    for n in range(row.size):
+        code = np.int64(row[n])
+        if flags[n]:
+            code = np.int64(table[code]) if 0 <= code < table.size else np.int64(-1)
+        if code < 0 or code > most:
+            sound = 0
+        out[n] = code
+    return sound
+
+
+@njit(cache=True, nogil=True)
+def _serial(rows: NDArray[Any], flags: NDArray[Any], table: NDArray[Any], most: int, out: NDArray[Any]) -> bool:
+    sound = 1
+    for b in range(rows.shape[0]):
+        sound *= _row(rows[b], flags, table, most, out[b])
+    return sound == 1
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _parallel(rows: NDArray[Any], flags: NDArray[Any], table: NDArray[Any], most: int, out: NDArray[Any]) -> bool:
+    pieces = max(1, 64 // rows.shape[0])
+    sound = np.ones(rows.shape[0] * pieces, np.int64)
+    for task in prange(rows.shape[0] * pieces):
+        b = task // pieces
+        first, last = flags.size * (task % pieces) // pieces, flags.size * (task % pieces + 1) // pieces
+        sound[task] = _row(rows[b, first:last], flags[first:last], table, most, out[b, first:last])
+    return bool(sound.min() == 1)
 
 
 def round_digits(password: bytes, radix: int, number: int, digits: Sequence[int], count: int) -> list[int]:
@@ -101,3 +138,51 @@ def _add_digits(
         ten = 10**place
         total += (left // ten + added // ten) % 10 * ten
     return total
+
+
+def look_up(images: NDArray[Any], flags: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
+    """Return images with the codes at flagged places encrypted; inverse of :func:`look_back`.
+
+    Parameters
+    ----------
+    images : array of uint8 or uint16, shape (B, ...)
+    flags : array of uint8, one for each value of an image
+    table : array
+        As :func:`code_table` returns it, for all codes of the images.
+
+    Returns
+    -------
+    array of the table's type, shape (B, ...)
+
+    Examples
+    --------
+    >>> flags, table = np.array([1, 0, 0, 1], np.uint8), np.array([9, 0, 1, 2], np.uint16)
+    >>> look_up(np.array([[0, 1, 2, 3]], np.uint8), flags, table).tolist()
+    [[9, 1, 2, 2]]
+    """
+    out = np.empty(images.shape, table.dtype)
+    _run(images, flags, table, int(table.max()), out)
+    return out
+
+
+def look_back(values: NDArray[Any], flags: NDArray[Any], table: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return the plain images, as codes of `dtype`; inverse of :func:`look_up`.
+
+    Raises
+    ------
+    FrameError
+        If the values are no images under this table.
+    """
+    out = np.empty(values.shape, dtype)
+    if not _run(values, flags, inverse_table(table), table.size - 1, out):
+        raise FrameError("the protected values are no images under this key and these parameters: give the right ones.")
+    return out
+
+
+def _run(values: NDArray[Any], flags: NDArray[Any], table: NDArray[Any], most: int, out: NDArray[Any]) -> bool:
+    if not values.size:
+        return True
+    rows, target = (array.reshape(len(values), -1) for array in (np.ascontiguousarray(values), out))
+    run = _serial if values.size < _PARALLEL_FROM else _parallel
+    sound: bool = run(rows, flags, table, most, target)
+    return sound

@@ -4,7 +4,7 @@ Both take uint8 and uint16: images, batches and RAW mosaics of any size.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scrambler.key import Key, require_key
 from scrambler.mask import check_masked_type, mask_in_place, mask_keystream
 from scrambler.multiplexer import BAYER, Multiplexer, check_period, check_unit
-from scrambler.nonce import FixedNonceGuard, new_nonce, nonces_for
+from scrambler.nonce import FixedNonceGuard, guarded_nonces, nonces_for
 from scrambler.schemes.base import Card, Protected, check_plain_shape, check_protected, given_nonces, read_batch
 from scrambler.schemes.registry import register_scheme
 
@@ -39,6 +39,7 @@ class _Masked:
     key: Key | None = None
     fixed_nonce: bool = False
     allow_many: bool = False
+    _guard: FixedNonceGuard = field(default_factory=FixedNonceGuard, init=False, repr=False, compare=False)
 
     card: ClassVar[Card]
 
@@ -67,10 +68,7 @@ class _Masked:
         """
         key = self._key()
         batch, single = _read_codes(images)
-        if nonce is None and self.fixed_nonce:
-            nonce = new_nonce()
-        nonces = nonces_for(nonce, len(batch))
-        FixedNonceGuard(self.fixed_nonce, self.allow_many).admit(nonces)
+        nonces = guarded_nonces(nonce, batch, self._guard, fixed_nonce=self.fixed_nonce, allow_many=self.allow_many)
         masked = np.empty_like(batch, order="C")
         for image, one, values in zip(batch, nonces, masked, strict=True):
             values[...] = self._ordered(image, one)
@@ -160,7 +158,7 @@ class ShuffleMask(_Masked):
         strength="shuffle+mask",
         accuracy="that of the plain network, with the key",
         attacks="class from values 9.7 % on CIFAR-10 (chance), link to the source image 0 %; " + _REUSED_NONCE,
-        network="exact conversion, mask=True",
+        network="exact conversion: the mask comes off inside the first gather (mask=True)",
     )
 
     def __post_init__(self) -> None:
@@ -202,7 +200,7 @@ class ChaCha20Values(_Masked):
         strength="shuffle+mask",
         accuracy="that of the plain network, with the key",
         attacks="none known; with one nonce for several images: their differences",
-        network="exact conversion of the values, in natural order, once they are unmasked",
+        network="exact conversion: the mask comes off inside the first gather",
     )
 
 

@@ -4,13 +4,14 @@ Every value is kept or replaced by its negative, and optionally the three values
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from scrambler.schemes.affine_map import AffineMap
 from scrambler.schemes.base import Card
 from scrambler.schemes.draws import Draws
 from scrambler.schemes.family import BITS_PARAMETER, IMAGE_PARAMETERS, PerImage
@@ -137,6 +138,10 @@ def _octets(draws: Draws, images: NDArray[Any]) -> NDArray[Any]:
     return draws.octets("negative", -(-int(np.prod(images.shape[1:])) // 8))
 
 
+def _orders(draws: Draws, shape: tuple[int, ...]) -> NDArray[Any]:
+    return draws.below("colour", 6, shape[0] * shape[1])
+
+
 _PAPER = "Sirichotedumrong, Maekawa, Kinoshita, Kiya, ICIP 2019, arXiv 1905.01827; a key per image: IEEE Access 2019"
 _NONCE = "per image; the first paper has one key for everything (fixed_nonce=True)"
 _NETWORK = "exact conversion: signs and a bias map in the first layer; published: an adaptation network, or retraining"
@@ -191,6 +196,13 @@ class NegativePositive(PerImage):
         """Return the images that `forward` got."""
         return self.forward(values.astype(dtype, copy=False), draws, nonces)
 
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return slopes of 1 and -1, and shifts of 0 and the largest code."""
+        empty = np.empty((0, *shape), dtype)
+        top, count = top_code(empty, self.bits), int(np.prod(shape))
+        negative = np.unpackbits(_octets(draws, empty), count=count).astype(np.float64)
+        return AffineMap(shape=shape, source=None, slope=1 - 2 * negative, shift=top * negative, white=top)
+
 
 @dataclass(frozen=True, kw_only=True)
 class NegativePositiveColor(NegativePositive):
@@ -225,10 +237,19 @@ class NegativePositiveColor(NegativePositive):
         """Return the images that `forward` got."""
         return self._run(values.astype(dtype, copy=False), draws, inverse=True)
 
+    def affine_parts(self, shape: tuple[int, int, int], draws: Draws, dtype: np.dtype[Any]) -> AffineMap:
+        """Return those slopes and shifts, moved with the colours."""
+        signs = super().affine_parts(shape, draws, dtype)
+        if shape[2] == 1:
+            return signs
+        orders = COLOUR_ORDERS[_orders(draws, shape), : shape[2]]
+        source = (shape[2] * np.arange(len(orders))[:, None] + orders).reshape(-1)
+        return replace(signs, source=source, slope=signs.slope[source], shift=signs.shift[source])
+
     def _run(self, images: NDArray[Any], draws: Draws, *, inverse: bool) -> NDArray[Any]:
         if images.shape[3] == 1:
             return negate(images, _octets(draws, images), top_code(images, self.bits))
-        orders = draws.below("colour", 6, images.shape[1] * images.shape[2])
+        orders = _orders(draws, images.shape[1:])
         octets = _octets(draws, images)
         return negate_and_reorder(images, octets, orders, top_code(images, self.bits), inverse=inverse)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scrambler.errors import NonceError
 from scrambler.key import require_key
-from scrambler.nonce import new_nonces, nonces_for
+from scrambler.nonce import nonces_for
 from scrambler.schemes.base import Card
 from scrambler.schemes.draws import Draws
 from scrambler.schemes.family import DATA_SET_PARAMETERS, Nonces, PerDataSet
@@ -168,7 +168,7 @@ class Rmt(PerDataSet):
         accuracy="MNIST 96.6 % (plain 96.7), CIFAR-10 89.3 % (93.4), LFW 90.6 % (94.3)",
         attacks="4 x 4, 5 / 20 / 50 known pairs: SSIM 0.58 / 0.98 / 1.0; noise 10 / 50 and 100 pairs: 0.89 / 0.40; "
         "one image without permutation: thumbnail SSIM 0.89 / 0.63 / 0.33 for blocks of 2 / 4 / 8",
-        network="retraining; exact for patch embeddings with a matrix for each patch",
+        network="retraining: a matrix mixes the values of a block",
     )
 
     def __post_init__(self) -> None:
@@ -182,11 +182,11 @@ class Rmt(PerDataSet):
         """Side of the square that must divide the image."""
         return self.block
 
-    def protect_nonces(self, nonce: Nonces, count: int) -> list[bytes]:
+    def protect_nonces(self, nonce: Nonces, images: NDArray[Any]) -> list[bytes]:
         """Return a nonce for each image, for its noise; none without noise, unless asked for."""
         if nonce is None and not self.noise:
-            return super().protect_nonces(nonce, count)
-        return new_nonces(count) if nonce is None else nonces_for(nonce, count)
+            return super().protect_nonces(nonce, images)
+        return nonces_for(nonce, len(images))
 
     def secret_nonces(self, nonces: Sequence[bytes], count: int) -> Sequence[bytes | None]:
         """Return the nonces that decide matrices and order: none, unless ``per_image``."""

@@ -4,7 +4,7 @@ All channels of a pixel move together, values stay as they are, and sizes need n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,9 +15,10 @@ from scrambler.key import Key, require_key
 from scrambler.keyed import keyed_permutation
 from scrambler.legacy import LegacyKey
 from scrambler.multiplexer import BAYER, Multiplexer, check_period, check_unit
-from scrambler.nonce import FixedNonceGuard, new_nonce
+from scrambler.nonce import FixedNonceGuard
 from scrambler.patterns import parse_pattern
 from scrambler.permutation import Permutation
+from scrambler.schemes.affine_map import AffineMap
 from scrambler.schemes.base import Card, Protected, check_plain_shape, check_protected, given_nonces, read_batch
 from scrambler.schemes.registry import register_scheme
 
@@ -54,6 +55,7 @@ class ShuffleScheme:
     period: tuple[int, int] = BAYER
     fixed_nonce: bool = False
     allow_many: bool = False
+    _guard: FixedNonceGuard = field(default_factory=FixedNonceGuard, init=False, repr=False, compare=False)
 
     card: ClassVar[Card]
 
@@ -68,7 +70,8 @@ class ShuffleScheme:
         parse_pattern(self.pattern)
 
     def _multiplexer(self) -> Multiplexer:
-        return Multiplexer(require_key(self.key, f"scheme {self.card.name!r}"), self.pattern, self.unit)
+        key = require_key(self.key, f"scheme {self.card.name!r}")
+        return Multiplexer(key, self.pattern, self.unit, guard=self._guard)
 
     def protect(self, images: Any, nonce: bytes | Sequence[bytes] | None = None) -> Protected:
         """Return the shuffled images; inverse of :meth:`reveal`.
@@ -87,8 +90,6 @@ class ShuffleScheme:
         """
         multiplexer = self._multiplexer()
         batch, single = read_batch(images)
-        if nonce is None and self.fixed_nonce:
-            nonce = new_nonce()
         values, nonces = multiplexer.shuffle_batch(
             batch, nonce, self.fixed_nonce, self.allow_many, unit=self.unit, period=self.period
         )
@@ -123,6 +124,33 @@ class ShuffleScheme:
             nonce = given_nonces(protected)
         plain: NDArray[Any] = multiplexer.unshuffle_batch(batch, nonce, unit=self.unit, period=self.period)
         return plain[0] if single else plain
+
+    def affine_map(self, shape: tuple[int, int, int], nonce: bytes | None = None, dtype: Any = np.uint8) -> AffineMap:
+        """Return the scheme as a map of one frame that changes no value, for networks to read through.
+
+        Parameters
+        ----------
+        shape : (int, int, int)
+            Size H, W, C.
+        nonce : bytes
+            The frame's.
+        dtype : numpy dtype
+            Type of the frame: 1.0 is white for real numbers.
+
+        Raises
+        ------
+        MissingKeyError, NonceError
+            If key or nonce are missing or malformed.
+        """
+        order, channels = self._permutation((shape[0], shape[1]), nonce), shape[2]
+        source = (channels * order.source.astype(np.int64)[:, None] + np.arange(channels)).reshape(-1)
+        white = float(np.iinfo(dtype).max) if np.dtype(dtype).kind in "ui" else 1.0
+        return AffineMap(shape=shape, source=source, slope=np.ones(1), shift=np.zeros(1), white=white)
+
+    def _permutation(self, size: tuple[int, int], nonce: bytes | None) -> Permutation:
+        if nonce is None:
+            raise NonceError(f"scheme {self.card.name!r} needs the nonce of every frame: protect returned them.")
+        return self._multiplexer().permutation(size, nonce, self.unit, self.period)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +189,9 @@ class PixelShuffle(ShuffleScheme):
         if not isinstance(self.key, LegacyKey):
             return super().protect(images, nonce)
         batch, single = read_batch(images)
-        FixedNonceGuard(self.fixed_nonce, self.allow_many).admit([b"legacy"] * len(batch))
-        values = self._legacy(batch, nonce).shuffle(batch, channels_last=batch.ndim == 4)
+        self._guard.admit([b"legacy"] * len(batch), batch, fixed_nonce=self.fixed_nonce, allow_many=self.allow_many)
+        order = self._legacy((batch.shape[1], batch.shape[2]), nonce)
+        values = order.shuffle(batch, channels_last=batch.ndim == 4)
         return Protected(values[0] if single else values, (), np.shape(images), self.card.name)
 
     def reveal(
@@ -174,15 +203,20 @@ class PixelShuffle(ShuffleScheme):
         check_protected(protected, self.card.name, None)
         batch, single = read_batch(protected)
         check_plain_shape(protected, shape)
-        plain: NDArray[Any] = self._legacy(batch, nonce).unshuffle(batch, channels_last=batch.ndim == 4)
+        plain: NDArray[Any] = self._legacy((batch.shape[1], batch.shape[2]), nonce).unshuffle(
+            batch, channels_last=batch.ndim == 4
+        )
         return plain[0] if single else plain
 
-    def _legacy(self, batch: NDArray[Any], nonce: object) -> Permutation:
+    def _permutation(self, size: tuple[int, int], nonce: bytes | None) -> Permutation:
+        return self._legacy(size, nonce) if isinstance(self.key, LegacyKey) else super()._permutation(size, nonce)
+
+    def _legacy(self, size: tuple[int, int], nonce: object) -> Permutation:
         if nonce is not None:
             raise NonceError("a legacy key takes no nonce: leave nonce out.")
         if self.unit != "pixel":
             raise SchemeError(f"a legacy key moves single pixels: leave unit at 'pixel', got {self.unit!r}.")
-        return keyed_permutation(self.key, (batch.shape[1], batch.shape[2]))
+        return keyed_permutation(self.key, size)
 
 
 register_scheme(PixelShuffle.card.name, PixelShuffle)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
+from scipy.sparse.linalg import ArpackError, eigsh
 
 from scrambler.schemes.base import Card
 from scrambler.schemes.keyless import NOISE_PARAMETERS, NoisyScheme, to_codes
@@ -46,10 +47,21 @@ def keep_and_move(planes: NDArray[Any], rank: int, noise: NDArray[Any] | float) 
 
 def _leading_columns(planes: NDArray[Any], rank: int) -> NDArray[Any]:
     """Return the first left singular vectors (..., H, rank) of planes, without all the others."""
-    height = planes.shape[-2]
     flat = planes.reshape(-1, *planes.shape[-2:])
-    vectors = [eigh(plane @ plane.T, subset_by_index=(height - rank, height - 1))[1] for plane in flat]
-    return np.array(vectors).reshape(*planes.shape[:-1], rank)
+    return np.array([_leading_eigenvectors(plane @ plane.T, rank) for plane in flat]).reshape(*planes.shape[:-1], rank)
+
+
+def _leading_eigenvectors(square: NDArray[Any], rank: int) -> NDArray[Any]:
+    """Return the eigenvectors (H, rank) of a symmetric matrix with the largest eigenvalues."""
+    height = len(square)
+    # Lanczos needs products with the matrix only; the start is fixed, so that the same image gives the same picture.
+    start = np.random.default_rng(0).standard_normal(height)
+    try:
+        vectors = eigsh(square, rank, v0=start, ncv=min(height, max(3 * rank, 20)))[1]
+    except ArpackError:  # such as for a black plane, which has no direction to start in
+        vectors = eigh(square, subset_by_index=(height - rank, height - 1))[1]
+    found: NDArray[Any] = vectors
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

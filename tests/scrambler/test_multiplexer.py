@@ -178,9 +178,8 @@ def test_mosaics_move_by_quads_and_colour_pixels_one_by_one_by_default():
     shuffled, nonce = mux.shuffle(mosaic, NONCE)
     assert nonce == NONCE
     np.testing.assert_array_equal(shuffled, mux.permutation((6, 8), NONCE, "quad").shuffle(mosaic))
-    np.testing.assert_array_equal(
-        mux.shuffle(rgb, NONCE)[0], mux.permutation((6, 8), NONCE, "pixel").shuffle(rgb, channels_last=True)
-    )
+    by_pixels = mux.permutation((6, 8), NONCE, "pixel").shuffle(rgb, channels_last=True)
+    np.testing.assert_array_equal(Multiplexer(KEY).shuffle(rgb, NONCE)[0], by_pixels)
     by_planes = Multiplexer(KEY, unit="plane")
     np.testing.assert_array_equal(by_planes.shuffle(mosaic, NONCE)[0], mux.shuffle(mosaic, NONCE, unit="plane")[0])
 

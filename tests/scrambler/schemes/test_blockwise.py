@@ -126,5 +126,5 @@ def test_ffx_refuses_values_that_no_code_has():
     values = np.full((4, 4), 999, np.uint16)
     with pytest.raises(FrameError, match="protected values"):
         s.reveal(values)
-    with pytest.raises(FrameError, match="no codes"):
+    with pytest.raises(FrameError, match="no images"):
         s.reveal(values + 5000)
