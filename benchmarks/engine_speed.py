@@ -4,28 +4,32 @@ Run as ``python -m benchmarks.engine_speed``; prints tables and writes ``results
 One thread: processor time, candidates taking turns round by round, medians of the ratios within a round. Two threads:
 wall time, smallest of all rounds. Ratios are to plain channels-last; the default layout and, where a C++ compiler is
 there, ``torch.compile`` with freezing stand beside it, because a win over a slow baseline is none.
+Parts can be measured one at a time (``--networks``, ``--batches``, ``--threads``); the file keeps the other rows.
 """
 
 import argparse
+import json
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.engine_networks import resnet50, vgg16_bn_small_head
 from benchmarks.measure import RESULTS, print_table, write_report
 from networks import build, convert
 from operators import KeyedConv2d
 from scrambler import Key, keyed_permutation, new_nonces
 
-SIZE = (32, 32)
-GOALS = {("vgg16_bn", 1): 0.5, ("vgg16_bn", 64): 1.0, ("resnet18", 1): 0.55, ("resnet18", 64): 1.0}
+GOALS = {
+    ("vgg16_bn", 1): 0.5, ("vgg16_bn", 64): 1.0, ("resnet18", 1): 0.55, ("resnet18", 64): 1.0,
+    ("preresnet110", 1): 0.5, ("preresnet110", 64): 1.1, ("resnet50", 1): 0.65,
+}  # fmt: skip
+REPORT = RESULTS / "engine_speed.json"
 # Input and output channels, side, kernel, stride, padding, groups.
 LAYERS = (
     (3, 64, 32, 3, 1, 1, 1),
@@ -51,49 +55,14 @@ LAYERS = (
 )
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels_out)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or channels_in != channels_out:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the block's map for maps (B, C, H, W)."""
-        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
-        return F.relu(y + self.shortcut(x))
-
-
-def resnet18() -> nn.Module:
-    """Return ResNet-18 in its CIFAR form: 3x3 stem, no pooling before the blocks."""
-    widths = (64, 64, 128, 256, 512)
-    blocks = [
-        block for i, o in pairwise(widths) for block in (BasicBlock(i, o, 1 if i == o else 2), BasicBlock(o, o, 1))
-    ]
-    stem = (nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
-
-
-def vgg16_bn_small_head() -> nn.Module:
-    """Return VGG16-BN with one linear layer behind the convolutions: its 4096-wide head is 19 M of 34 M weights."""
-    model = build("vgg16_bn", seed=0)
-    model.classifier = nn.Linear(512, 10)
-    return model
-
-
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "vgg16_bn": lambda: build("vgg16_bn", seed=0),
-    "vgg16_bn, small head": vgg16_bn_small_head,
-    "resnet18": resnet18,
-    "airbench94": lambda: build("airbench94", seed=0),
+# Builder and side of the frames, in pixels.
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "vgg16_bn": (lambda: build("vgg16_bn", seed=0), 32),
+    "vgg16_bn, small head": (vgg16_bn_small_head, 32),
+    "resnet18": (lambda: build("resnet18", seed=0), 32),
+    "preresnet110": (lambda: build("preresnet110", seed=0), 32),
+    "airbench94": (lambda: build("airbench94", seed=0), 32),
+    "resnet50": (resnet50, 224),
 }
 
 
@@ -110,6 +79,8 @@ def take_turns(
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
+            # A network that serves frame after frame finds its own weights in the cache, not another candidate's.
+            run()
             begin = clock()
             for _ in range(calls[name]):
                 run()
@@ -134,7 +105,7 @@ def compare(candidates: Mapping[str, Callable[[], object]], threads: int, rounds
     return figures
 
 
-def layer(shape: tuple[int, ...], batch: int, threads: int, rounds: int) -> dict[str, object]:
+def layer(shape: tuple[int, ...], batch: int, threads: int, rounds: int) -> dict[str, Any]:
     """Time one convolution in every engine."""
     channels, maps, side, kernel, stride, padding, groups = shape
     plain = nn.Conv2d(channels, maps, kernel, stride, padding, groups=groups)
@@ -181,20 +152,20 @@ def compiled(model: nn.Module, frames: Tensor) -> Callable[[], object] | None:
     return lambda: run(frames)
 
 
-def network(name: str, batch: int, threads: int, rounds: int, with_compile: bool) -> dict[str, object]:
+def network(name: str, batch: int, threads: int, rounds: int, with_compile: bool) -> dict[str, Any]:
     """Time one network; every frame has its own nonce, and drawing the keys is part of the keyed times."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    default = NETWORKS[name]().eval()
-    plain = NETWORKS[name]().eval()
+    builder, side = NETWORKS[name]
+    default, plain = builder().eval(), builder().eval()
     plain.load_state_dict(default.state_dict())
     plain = plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     key = Key.generate()
-    keyed, gather = convert(plain, key, SIZE), convert(plain, key, SIZE)
+    keyed, gather = convert(plain, key, (side, side)), convert(plain, key, (side, side))
     for module in gather.modules():
         if isinstance(module, KeyedConv2d):
             module.tries_indirect = False
-    frames = torch.rand(batch, 3, *SIZE)
+    frames = torch.rand(batch, 3, side, side)
     rows = frames.contiguous(memory_format=torch.channels_last)
     nonces = new_nonces(batch)
     candidates: dict[str, Callable[[], object]] = {
@@ -212,31 +183,43 @@ def network(name: str, batch: int, threads: int, rounds: int, with_compile: bool
     return {"network": name, "batch": batch, "threads": threads, **_last(figures, "plain compiled"), "goal": verdict}
 
 
+def merged(old: list[dict[str, Any]], new: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return old rows with those measured again replaced, so that long runs can be done in parts."""
+    again = {(row[name], row["batch"], row["threads"]) for row in new}
+    return [row for row in old if (row[name], row["batch"], row["threads"]) not in again] + new
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("layers", "networks", "all"), default="all")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--networks", nargs="+", choices=tuple(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     arguments = parser.parse_args(argv)
-    layers, networks = [], []
+    layers: list[dict[str, Any]] = []
+    networks: list[dict[str, Any]] = []
     if arguments.what != "networks":
         for threads in arguments.threads:
-            for batch in (1, 64):
+            for batch in arguments.batches:
                 for shape in LAYERS:
                     size = batch if shape[2] < 56 else min(batch, 8)
                     layers.append(layer(shape, size, threads, arguments.rounds))
         print_table("Layers: multiples of plain channels-last", layers)
     if arguments.what != "layers":
         for threads in arguments.threads:
-            for batch in (1, 64):
-                for name in NETWORKS:
-                    row = network(name, batch, threads, arguments.rounds, not arguments.no_compile)
+            for batch in arguments.batches:
+                for name in arguments.networks:
+                    # Frames of 224x224 are 49 times as large.
+                    size = batch if NETWORKS[name][1] < 224 else min(batch, 8)
+                    row = network(name, size, threads, arguments.rounds, not arguments.no_compile)
                     networks.append(row)
-        print_table("\nNetworks on 32x32 frames: multiples of plain channels-last", networks)
-    report = RESULTS / "engine_speed.json"
-    write_report(report, "Engines of keyed convolution beside plain PyTorch", networks, layers=layers)
+        print_table("\nNetworks: multiples of plain channels-last", networks)
+    kept = json.loads(REPORT.read_text()) if REPORT.exists() else {"rows": [], "layers": []}
+    networks, layers = merged(kept["rows"], networks, "network"), merged(kept["layers"], layers, "layer")
+    write_report(REPORT, "Engines of keyed convolution beside plain PyTorch", networks, layers=layers)
     return 0
 
 

@@ -1,5 +1,6 @@
 """Operators that read shuffled frames and write shuffled maps, exactly; and general deformable convolution."""
 
+from operators.channels import KeyedChannels, keyed_channel_conv2d, shuffle_channels, unshuffle_channels
 from operators.convolution import keyed_conv2d
 from operators.convolution_calls import KeyedConv2dCall, KeyedConvTranspose2dCall
 from operators.convolution_modules import KeyedConv2d
@@ -51,6 +52,7 @@ __all__ = [
     "KeyedAdaptiveAvgPool2d",
     "KeyedAdaptiveMaxPool2d",
     "KeyedAvgPool2d",
+    "KeyedChannels",
     "KeyedConv2d",
     "KeyedConv2dCall",
     "KeyedConvTranspose2d",
@@ -82,6 +84,7 @@ __all__ = [
     "keyed_adaptive_max_pool2d",
     "keyed_area_resize",
     "keyed_avg_pool2d",
+    "keyed_channel_conv2d",
     "keyed_conv2d",
     "keyed_conv_transpose2d",
     "keyed_demosaic",
@@ -96,9 +99,11 @@ __all__ = [
     "pad_map",
     "rekey_pixels",
     "shift_map",
+    "shuffle_channels",
     "shuffle_pixels",
     "shuffle_positions",
     "stack_slots",
+    "unshuffle_channels",
     "unshuffle_pixels",
     "unshuffle_positions",
 ]

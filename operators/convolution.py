@@ -1,6 +1,6 @@
 """Convolution that reads a shuffled frame and writes a shuffled map.
 
-Four engines with one result:
+Five engines with one result:
 
 ``"indirect"``
     one pass over the shuffled rows by a kernel of our own whose indirection table is the key; the fastest, and nothing
@@ -13,6 +13,8 @@ Four engines with one result:
     product; no natural-order copy of the frame ever exists. Made for the first layer, where channels are few.
 ``"pointwise"``
     for 1x1 kernels without padding: one row gather, or none where the orders agree, then the library's convolution.
+``"triton"``
+    the same idea as "indirect" for GPUs, by name only; without groups and gradients (``operators.triton_conv``).
 """
 
 import torch
@@ -25,8 +27,9 @@ from operators.geometry import IntOrPair, Padding, Window
 from operators.indirect_weights import pack_weights
 from operators.rows import check_slot, from_rows, gather_rows, permute_rows, to_rows
 from operators.tables import GatherTable, PixelOrder, compose
+from operators.triton_conv import convolve_on_gpu, require_triton, tap_table
 
-ENGINES = ("auto", "indirect", "gather", "im2col", "pointwise")
+ENGINES = ("auto", "indirect", "gather", "im2col", "pointwise", "triton")
 
 # A frame has one to four channels; feature maps have more, and columns then cost more than two row gathers.
 _MOST_FRAME_CHANNELS = 4
@@ -92,7 +95,7 @@ def keyed_conv2d(
         σ and τ; None for natural order.
     slot : Tensor of integers, shape (N,) or (B, N), optional
         Slot table of σ for this call, or one for each frame; replaces ``permutation_in``.
-    engine : {"auto", "indirect", "gather", "im2col", "pointwise"}
+    engine : {"auto", "indirect", "gather", "im2col", "pointwise", "triton"}
         "auto" takes "pointwise" where it can, "im2col" for frames of up to 4 channels, else "gather": "indirect" packs
         the weights first, which pays for layers that keep them (:class:`KeyedConv2d`), not for a single call.
 
@@ -137,6 +140,10 @@ def keyed_conv2d(
     given = _on(table.slot, input) if own is None else own
     if chosen == "gather":
         return by_rows(input, weight, bias, groups, table.window, given, _on(table.source, input))
+    if chosen == "triton":
+        require_triton(input, groups)
+        taps = tap_table(table.places.to(input.device), given, size[0] * size[1])
+        return convolve_on_gpu(input, weight, bias, taps, table.output_size)
     if chosen == "indirect":
         require_indirect(input, weight, bias)
         packed = pack_weights(weight, bias, groups)

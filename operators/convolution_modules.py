@@ -11,6 +11,7 @@ from operators.geometry import IntOrPair, Padding, Window
 from operators.indirect_weights import PackedWeights, WeightCache
 from operators.modules import KeyedModule
 from operators.tables import GatherTable, PixelOrder, compose
+from operators.winograd import suits_winograd, winograd_table
 
 
 class KeyedConv2d(KeyedModule):
@@ -70,12 +71,14 @@ class KeyedConv2d(KeyedModule):
         self.register_table("offsets", None)
         worth_it = engine == "auto" and is_worth_it(conv.in_channels, conv.out_channels, conv.groups)
         self.tries_indirect = engine == "indirect" or worth_it
+        # The engine's quicker way for most 3x3 layers, with a table of its own.
+        self.by_squares = around and suits_winograd(window, conv.in_channels, conv.out_channels, conv.groups)
         self._weights = WeightCache()
 
     def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
         """Convolve frames (B, C, H, W); ``slot``, (N,) or (B, N), replaces the input's order for this call."""
         if self.tries_indirect and can_run(x, self.weight, self.bias):
-            return self.run_indirect(x, self._weights.packed(self), slot)
+            return self.run_indirect(x, self._weights.packed(self, by_squares=self.by_squares), slot)
         own = self.accept(x, slot)
         if self.engine == "indirect":
             require_indirect(x, self.weight, self.bias)
@@ -112,7 +115,10 @@ class KeyedConv2d(KeyedModule):
             return convolve_frames(x, self.offsets, packed, self.output_size, residual=residual)
         if self.places is None:
             self.places = GatherTable(self.window, None, self.source).places
-        table = engine_table(self.places, own, own.shape[-1], x.shape[1])
+        if packed.by_squares:
+            table = winograd_table(self.places, self.source, own, self.window, x.shape[1])
+        else:
+            table = engine_table(self.places, own, own.shape[-1], x.shape[1])
         return convolve_frames(x, table, packed, self.output_size, own_keys=own.ndim == 2, residual=residual)
 
     def _own_offsets(self) -> Tensor:
@@ -121,6 +127,8 @@ class KeyedConv2d(KeyedModule):
         reads, given = self.index, None
         if self.engine in ("gather", "indirect"):
             reads, given = GatherTable(self.window, None, self.source).places, self.slot
+            if self.by_squares:
+                return winograd_table(reads, self.source, given, self.window, self.weight.shape[1])
         elif reads is None:
             reads = torch.arange(Ho * Wo, dtype=torch.int32)[:, None]
         return engine_table(reads, given, H * W, self.weight.shape[1] * self.groups)

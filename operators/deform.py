@@ -1,17 +1,26 @@
 """General deformable convolution (DCNv1, DCNv2): every tap reads where a learned or given offset sends it."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from operators.deform_kernels import sample_in_parallel, sample_rows
+from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Window, pair
 from operators.rows import to_rows
 
 # Images are done in turns of about this many sampled values, so that memory stays bounded.
 _SAMPLED_VALUES = 1 << 24
+# In inference, outputs are done in turns whose sampled values stay in the processor's second-level cache, but are
+# enough to be worth a matrix product.
+_CACHED_VALUES = 1 << 18
+_FEWEST_AT_ONCE = 64
+# Below this many sampled values, starting threads costs more than it saves.
+_PARALLEL_VALUES = 100_000
 
 
 def deform_conv2d(
@@ -71,16 +80,63 @@ def deform_conv2d(
     window, groups = _check(input, offset, weight, bias, stride, padding, dilation, mask)
     B, C = input.shape[:2]
     M = math.prod(window.output_size)
-    at_once = max(1, _SAMPLED_VALUES // (C * window.taps * M))
-    parts = []
-    for first in range(0, max(B, 1), at_once):
-        images = slice(first, first + at_once)
-        columns = _sample(input[images], offset[images], None if mask is None else mask[images], window)
-        parts.append(_weigh(columns, weight, groups))
-    product = parts[0] if len(parts) == 1 else torch.cat(parts)
+    if _is_quick(input, offset, weight, bias, mask):
+        product = _infer(input, offset, weight, mask, window, groups)
+    else:
+        at_once = max(1, _SAMPLED_VALUES // (C * window.taps * M))
+        parts = []
+        for first in range(0, max(B, 1), at_once):
+            images = slice(first, first + at_once)
+            columns = _sample(input[images], offset[images], None if mask is None else mask[images], window)
+            parts.append(_weigh(columns, _matrix(weight, groups)))
+        product = parts[0] if len(parts) == 1 else torch.cat(parts)
     if bias is not None:
         product = product + bias
     return product.transpose(1, 2).reshape(B, weight.shape[0], *window.output_size)
+
+
+def _is_quick(*tensors: Tensor | None) -> bool:
+    """Whether the Numba kernel can sample: float32 or float64 on the CPU, and no gradient or graph is wanted."""
+    given = [t for t in tensors if t is not None]
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in given)
+    kinds = (torch.float32, torch.float64)
+    return (
+        not wanted
+        and not torch.compiler.is_compiling()
+        and all(t.is_cpu and t.dtype in kinds and type(t) in (Tensor, nn.Parameter) for t in given)
+    )
+
+
+def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, window: Window, groups: int) -> Tensor:
+    """Return (B, M, D): what is sampled for a few outputs at a time stays in the processor's cache."""
+    B, C, H, W = frames.shape
+    (Ho, Wo), K = window.output_size, window.taps
+    M, G = Ho * Wo, offset.shape[1] // (2 * K)
+    # The smaller of weights and columns is brought into the other's order.
+    as_given = groups == 1 and len(weight) > B * M
+    matrix = weight.detach().reshape(1, len(weight), -1) if as_given else _matrix(weight.detach(), groups)
+    product = frames.new_empty((B * M, weight.shape[0]))
+    at_once = max(_FEWEST_AT_ONCE, _CACHED_VALUES // (K * C))
+    columns = frames.new_empty((min(at_once, B * M), K, C))
+    factors = frames.new_empty((0, 0, 0, 0)) if mask is None else mask.reshape(B, G, K, M)
+    pixels = F.pad(to_rows(frames).reshape(-1), (0, C))
+    inputs = (pixels, offset.reshape(B, G, K, 2, M), factors)
+    arrays = [t.detach().contiguous().numpy() for t in inputs] + [window.positions(axis) for axis in (0, 1)]
+    serial: Any = sample_rows
+    parallel: Any = sample_in_parallel
+    for first in range(0, B * M, at_once):
+        last = min(first + at_once, B * M)
+        sampled = columns[: last - first]
+        flat = sampled.view(-1).numpy()
+        parts = threads_for(last - first) if sampled.numel() >= _PARALLEL_VALUES else 1
+        if parts == 1:
+            serial(*arrays, (C, H, W), flat, first, first, last)
+        else:
+            with limited_to(parts):
+                parallel(*arrays, (C, H, W), flat, first, first, last, parts)
+        ordered = sampled.transpose(1, 2).reshape(1, last - first, K, C) if as_given else sampled[None]
+        product[first:last] = _weigh(ordered, matrix)[0]
+    return product.reshape(B, M, weight.shape[0])
 
 
 def _sample(frames: Tensor, offset: Tensor, mask: Tensor | None, window: Window) -> Tensor:
@@ -128,15 +184,20 @@ def _places(offset: Tensor, window: Window, groups: int) -> tuple[Tensor, Tensor
     return y, x
 
 
-def _weigh(columns: Tensor, weight: Tensor, groups: int) -> Tensor:
-    """Multiply columns (B, M, K, C) with the kernel; return (B, M, D)."""
+def _matrix(weight: Tensor, groups: int) -> Tensor:
+    """Return a kernel as it multiplies columns: (groups, D / groups, K * C / groups), channels innermost."""
+    D, each = weight.shape[:2]
+    return weight.reshape(groups, D // groups, each, -1).transpose(2, 3).reshape(groups, D // groups, -1)
+
+
+def _weigh(columns: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply columns (B, M, K, C) with a :func:`_matrix`; return (B, M, D)."""
     B, M, K, C = columns.shape
-    D = weight.shape[0]
-    kernel = weight.reshape(groups, D // groups, C // groups, K)
+    groups = len(matrix)
     if groups == 1:
-        return F.linear(columns.reshape(B, M, K * C), kernel[0].transpose(1, 2).reshape(D, K * C))
-    grouped = columns.reshape(B, M, K, groups, C // groups)
-    return torch.einsum("bmkgc,gdck->bmgd", grouped, kernel).reshape(B, M, D)
+        return F.linear(columns.reshape(B, M, K * C), matrix[0])
+    grouped = columns.reshape(B, M, K, groups, C // groups).transpose(2, 3).reshape(B, M, groups, -1)
+    return torch.einsum("bmgk,gdk->bmgd", grouped, matrix).reshape(B, M, -1)
 
 
 def _check(

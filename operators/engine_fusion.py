@@ -10,17 +10,23 @@ import operator
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from operators.convolution_modules import KeyedConv2d
-from operators.engine_indirect import can_run, convolve_frames, engine_table, is_worth_it
+from operators.engine_indirect import can_run, convolve_frames, engine_table, is_plain_inference, is_worth_it
+from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
-from operators.indirect_weights import WeightCache
+from operators.indirect_weights import NormCache, WeightCache
+from operators.norm_kernels import scale_in_parallel, scale_rows
+from operators.rows import from_rows, to_rows
 
 # Tables of pointwise layers hold no secret; a network has few sizes.
 _IDENTITIES = 32
+# Below this many values, starting threads costs more than it saves.
+_PARALLEL_VALUES = 100_000
 _ADDITIONS = (operator.add, operator.iadd, torch.add)
 _RELUS = (F.relu, torch.relu, "relu", "relu_")
 
@@ -46,13 +52,20 @@ class FusedConv2d(nn.Module):
 
         ``residual`` has the result's shape, or is None.
         """
-        parameters = (self.conv.weight, self.conv.bias, residual, *self._norm_tensors())
-        worth_it = self.conv.tries_indirect if isinstance(self.conv, KeyedConv2d) else True
-        if not worth_it or (self.norm is not None and self.norm.training) or not can_run(x, *parameters):
-            return self._one_by_one(x, slot, residual)
-        packed = self._weights.packed(self.conv, self.norm, self._low, self._high)
-        if isinstance(self.conv, KeyedConv2d):
-            return self.conv.run_indirect(x, packed, slot, residual)
+        conv, norm = self.conv, self.norm
+        packed = None
+        if is_plain_inference(x, residual) and (norm is None or not norm.training):
+            # What was packed before was checked before: a layer of a small map takes no longer than such checks.
+            packed = self._weights.unchanged(conv, norm)
+        if packed is None:
+            parameters = (conv.weight, conv.bias, residual, *self._norm_tensors())
+            worth_it = conv.tries_indirect if isinstance(conv, KeyedConv2d) else True
+            if not worth_it or (norm is not None and norm.training) or not can_run(x, *parameters):
+                return self._one_by_one(x, slot, residual)
+            by_squares = isinstance(conv, KeyedConv2d) and conv.by_squares
+            packed = self._weights.packed(conv, norm, self._low, self._high, by_squares)
+        if isinstance(conv, KeyedConv2d):
+            return conv.run_indirect(x, packed, slot, residual)
         size = (x.shape[2], x.shape[3])
         return convolve_frames(x, _identity_table(size[0] * size[1], x.shape[1]), packed, size, residual=residual)
 
@@ -65,6 +78,41 @@ class FusedConv2d(nn.Module):
         y = y if self.norm is None else self.norm(y)
         y = y if residual is None else y + residual
         return y if self.activation is None else self.activation(y)
+
+
+class FusedNorm(nn.Module):
+    r"""A batch norm with its activation in one pass, where no convolution before it could take them.
+
+    .. math:: y = \mathrm{activation}(x s + t), \quad s = \gamma / \sqrt{v + \epsilon}, \quad t = \beta - \mu s
+
+    Batch norm does not mix pixels, so their order does not matter.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, activation: nn.Module | None) -> None:
+        super().__init__()
+        self.norm, self.activation = norm, activation
+        self._clamp = np.array(_bounds(activation), np.float32)
+        self._weights = NormCache()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, H, W), channels-last, for frames (B, C, H, W)."""
+        norm = self.norm
+        folded = self._weights.folded(norm) if is_plain_inference(x) and not norm.training else None
+        if folded is None:
+            y: Tensor = norm(x)
+            return y if self.activation is None else self.activation(y)
+        rows = to_rows(x)
+        out = torch.empty_like(rows)
+        C = x.shape[1]
+        width = C * math.gcd(rows.numel() // C, len(folded[0]) // C) if C else 1
+        before, after = rows.numpy().reshape(-1, width), out.numpy().reshape(-1, width)
+        parts = threads_for(len(before)) if before.size >= _PARALLEL_VALUES else 1
+        if parts == 1:
+            scale_rows(before, *folded, self._clamp, after, 0, len(before))
+        else:
+            with limited_to(parts):
+                scale_in_parallel(before, *folded, self._clamp, after, parts)
+        return from_rows(out, (x.shape[2], x.shape[3]))
 
 
 @lru_cache(maxsize=_IDENTITIES)
@@ -84,10 +132,6 @@ def _bounds(activation: nn.Module | None) -> tuple[float, float]:
     raise OperatorError(
         f"{type(activation).__name__} is no clamp and can't be folded into a convolution; call it after"
     )
-
-
-def _is_clamp(module: object) -> bool:
-    return isinstance(module, nn.ReLU | nn.Hardtanh)
 
 
 def _is_foldable(norm: object) -> bool:
@@ -170,13 +214,16 @@ def fuse_graph(root: nn.Module, graph: fx.Graph) -> fx.GraphModule:
     for node in list(graph.nodes):
         if node.op == "call_module" and _is_convolution(parts[str(node.target)]) and not node.kwargs:
             _fuse_node(graph, node, parts)
+    for node in list(graph.nodes):
+        if _is_foldable(_module(node, parts)) and not node.kwargs:
+            _fuse_norm(graph, node, parts)
     graph.lint()
     return fx.GraphModule(parts, graph)
 
 
 def _fuse_node(graph: fx.Graph, conv: fx.Node, parts: dict[str, Any]) -> None:
     """Put one step in the place of a convolution and what follows it."""
-    chain, norm, residual, activation = [conv], None, None, None
+    chain, norm, residual = [conv], None, None
     follower = _only_reader(conv)
     if follower is not None and _is_foldable(_module(follower, parts)):
         norm = parts[str(follower.target)]
@@ -186,20 +233,45 @@ def _fuse_node(graph: fx.Graph, conv: fx.Node, parts: dict[str, Any]) -> None:
     if follower is not None and residual is not None:
         chain.append(follower)
         follower = _only_reader(follower)
-    if follower is not None and _is_clamp(_module(follower, parts)):
-        activation = parts[str(follower.target)]
-        chain.append(follower)
-    elif follower is not None and follower.target in _RELUS:
-        activation = nn.ReLU()
+    activation = None if follower is None else _activation(follower, parts)
+    if follower is not None and activation is not None:
         chain.append(follower)
     slot = conv.args[1] if len(conv.args) > 1 else None
     name = f"{conv.target}.fused"
     parts[name] = fuse_epilogue(parts[str(conv.target)], norm, activation)
     with graph.inserting_after(chain[-1]):
         fused = graph.call_module(name, (conv.args[0], slot, residual))
+    # A later sum asks for its terms' shapes.
+    fused.meta = dict(chain[-1].meta)
+    _replace(graph, chain, fused)
+
+
+def _fuse_norm(graph: fx.Graph, norm: fx.Node, parts: dict[str, Any]) -> None:
+    """Put one step in the place of a batch norm that follows no convolution, and its activation."""
+    chain, follower = [norm], _only_reader(norm)
+    activation = None if follower is None else _activation(follower, parts)
+    if follower is not None and activation is not None:
+        chain.append(follower)
+    name = f"{norm.target}.fused"
+    parts[name] = FusedNorm(parts[str(norm.target)], activation)
+    with graph.inserting_after(chain[-1]):
+        fused = graph.call_module(name, (norm.args[0],))
+    fused.meta = dict(chain[-1].meta)
+    _replace(graph, chain, fused)
+
+
+def _replace(graph: fx.Graph, chain: list[fx.Node], fused: fx.Node) -> None:
     chain[-1].replace_all_uses_with(fused)
     for node in reversed(chain):
         graph.erase_node(node)
+
+
+def _activation(node: fx.Node, parts: dict[str, Any]) -> nn.Module | None:
+    """Return the clamp that a node is, if it is one."""
+    module = _module(node, parts)
+    if isinstance(module, nn.ReLU | nn.Hardtanh):
+        return module
+    return nn.ReLU() if node.target in _RELUS else None
 
 
 def _module(node: fx.Node, parts: dict[str, Any]) -> object:

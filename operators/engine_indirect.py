@@ -8,6 +8,7 @@ from operators.indirect import convolve_rows, images_of_table, indirect_table
 from operators.indirect_kernels import LANES
 from operators.indirect_weights import PackedWeights
 from operators.rows import from_rows, to_rows
+from operators.winograd import convolve_squares
 
 # Groups of fewer output channels leave most of a tile's columns empty.
 _FEWEST_MAPS = 16
@@ -16,14 +17,25 @@ _FEW_CHANNELS = 4
 
 
 def can_run(frames: Tensor, *parameters: Tensor | None) -> bool:
-    """Whether the engine can take these frames: float32 on the CPU, and nothing to be differentiated or compiled."""
+    """Whether the engine can take these frames: float32 on the CPU, and nothing to be differentiated or compiled.
+
+    Under ``torch.autocast`` it leaves convolutions to the library, which gives them the type that was asked for.
+    """
     tensors = [frames, *(p for p in parameters if p is not None)]
     return (
         all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
         and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
         and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
         and not getattr(numba.config, "DISABLE_JIT", False)
     )
+
+
+def is_plain_inference(*frames: Tensor | None) -> bool:
+    """Whether frames are float32 on the CPU and nobody asks for gradients or a graph; quicker than :func:`can_run`."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return False
+    return all(f is None or (f.dtype is torch.float32 and f.is_cpu) for f in frames)
 
 
 def is_worth_it(channels: int, maps: int, groups: int) -> bool:
@@ -71,6 +83,8 @@ def convolve_frames(
 ) -> Tensor:
     """Convolve frames (B, C, H, W) through an :func:`engine_table`; arguments are already checked.
 
+    Weights packed ``by_squares`` take a :func:`operators.winograd.winograd_table` instead.
+
     Parameters
     ----------
     own_keys : bool
@@ -85,6 +99,8 @@ def convolve_frames(
     rows = to_rows(frames)
     held = None if residual is None else to_rows(residual)
     outputs = output_size[0] * output_size[1]
+    if packed.by_squares:
+        return from_rows(convolve_squares(rows, table, packed, outputs, held), output_size)
     unit = max(1, len(frames)) if own_keys else images_of_table(outputs)
     out = convolve_rows(rows, table, packed, outputs, unit, held)
     return from_rows(out, output_size)

@@ -86,3 +86,7 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
 
 
 keyed_conv2d_op.register_autograd(_backward, setup_context=_keep)
+
+# Without a rule of its own an operator computes in the type of its arguments, whatever the region asks for.
+for _device, _type in (("cpu", torch.bfloat16), ("cuda", torch.float16)):
+    torch.library.register_autocast("shufflecam::keyed_conv2d", _device, _type)

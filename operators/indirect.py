@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from operators.engine_threads import limited_to, threads_for
@@ -21,8 +22,8 @@ from operators.indirect_kernels import (
     convolve_jobs,
     depthwise_in_parallel,
     depthwise_jobs,
-    fill_table,
 )
+from operators.indirect_tables import fill_table
 from operators.indirect_weights import PackedWeights
 
 # Maps of fewer outputs are put end to end over the batch, so that tiles need not end with each image.
@@ -80,10 +81,34 @@ def indirect_table(places: Tensor, slot: Tensor | None, size: int, channels: int
     return table
 
 
-@lru_cache(maxsize=1)
-def _nothing() -> Tensor:
-    """Return what is added where there is no residual."""
-    return torch.zeros(COLUMNS)
+# Kinds of calls whose sizes are kept; a network has at most a few hundred.
+_CALLS = 4096
+_NOTHING = np.zeros(COLUMNS, np.float32)
+
+
+def flat(tensor: Tensor) -> NDArray[Any]:
+    """Return the elements of a contiguous tensor as one axis, without a copy."""
+    values: NDArray[Any] = (tensor.detach() if tensor.requires_grad else tensor).numpy().reshape(-1)
+    return values
+
+
+@lru_cache(maxsize=_CALLS)
+def _sizes(
+    B: int, N: int, C: int, outputs: int, unit: int, tiles: int, taps: int,
+    channels: int, groups: int, maps: int, large: bool, with_residual: bool,
+) -> tuple[tuple[int, ...], int, bool]:  # fmt: skip
+    """Return the kernels' sizes, the number of jobs, and whether threads are worth it."""
+    depthwise = channels == maps == 1
+    total = B // unit * tiles + -(-(B % unit) * outputs // ROWS)
+    copied = channels < _FEW_CHANNELS and taps > 1 and not depthwise
+    chunk = max(1, _CHUNK // (C * ROWS)) if large else _FEW_TILES
+    jobs = -(-total // chunk) * (1 if depthwise else groups * -(-maps // COLUMNS))
+    D = groups * maps
+    sizes = (
+        B, outputs, N * C, unit, tiles, taps, channels, groups, maps, chunk, D * with_residual, int(copied),
+        channels, D, maps,
+    )  # fmt: skip
+    return sizes, jobs, B * outputs * taps * channels * D >= _PARALLEL_PRODUCTS
 
 
 def convolve_rows(
@@ -110,32 +135,27 @@ def convolve_rows(
     Tensor of float32, shape (B, M, D)
     """
     B, N, C = rows.shape
-    D, K = packed.groups * packed.maps, table.shape[1]
-    out = torch.empty((B, outputs, D))
+    out = torch.empty((B, outputs, packed.groups * packed.maps))
     if not out.numel():
         return out
-    total = B // unit * table.shape[0] + -(-(B % unit) * outputs // ROWS)
-    copied = packed.channels < _FEW_CHANNELS and K > 1 and not packed.depthwise
-    chunk = _FEW_TILES if packed.blocks.size <= _CACHED_WEIGHTS else max(1, _CHUNK // (C * ROWS))
-    jobs = -(-total // chunk) * (1 if packed.depthwise else len(packed.blocks))
-    held = _nothing() if residual is None else residual
-    sizes = (
-        B, outputs, N * C, unit, table.shape[0], K, packed.channels, packed.groups, packed.maps, chunk,
-        0 if residual is None else D, int(copied),
+    tiles, taps, _ = table.shape
+    sizes, jobs, worth_it = _sizes(
+        B, N, C, outputs, unit, tiles, taps, packed.channels, packed.groups, packed.maps,
+        packed.blocks.size > _CACHED_WEIGHTS, residual is not None,
     )  # fmt: skip
-    pixels, offsets, before, after = (t.detach().view(-1).numpy() for t in (rows, table, held, out))
-    arrays = (pixels, packed.border, offsets, packed.blocks.ravel(), packed.bias.ravel(), before, after)
-    parts = threads_for(jobs) if B * outputs * K * packed.channels * D >= _PARALLEL_PRODUCTS else 1
-    depth = K * packed.channels
-    # Each thread's own: two tiles and the copied columns; a table of copied columns and the table of a cut tile.
-    floats = np.empty((parts, 2 * ROWS * COLUMNS + (chunk * ROWS * depth if copied else 0)), np.float32)
-    integers = np.empty((parts, ROWS + K * ROWS), np.int32)
-    integers[:, :ROWS] = np.arange(ROWS) * depth
-    serial: Any = depthwise_jobs if packed.depthwise else convolve_jobs
-    parallel: Any = depthwise_in_parallel if packed.depthwise else convolve_in_parallel
-    if parts == 1:
-        serial(*arrays, sizes, packed.clamp, floats[0], integers[0], 0, jobs)
-    else:
-        with limited_to(parts):
-            parallel(*arrays, sizes, packed.clamp, floats, integers, jobs)
+    held = _NOTHING if residual is None else flat(residual)
+    arrays = (flat(rows), packed.border, flat(table), packed.blocks, packed.bias, held, flat(out), sizes, packed.clamp)
+    run_jobs(arrays, packed.depthwise, jobs, worth_it)
     return out
+
+
+def run_jobs(arrays: tuple[Any, ...], depthwise: bool, jobs: int, worth_it: bool) -> None:
+    """Run a kernel on as many threads as there are jobs for, on one where threads are not worth it."""
+    parts = threads_for(jobs) if worth_it else 1
+    serial: Any = depthwise_jobs if depthwise else convolve_jobs
+    parallel: Any = depthwise_in_parallel if depthwise else convolve_in_parallel
+    if parts == 1:
+        serial(*arrays, 0, jobs)
+        return
+    with limited_to(parts):
+        parallel(*arrays, jobs, parts)

@@ -262,30 +262,37 @@ def _copy_rows(
 @njit(cache=True, nogil=True, error_model="numpy")
 def convolve_jobs(
     pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
-    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
-    floats: NDArray[Any], integers: NDArray[Any], first: int, last: int,
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any], first: int, last: int,
 ) -> None:  # fmt: skip
     """Do jobs ``first`` to ``last`` of :func:`operators.indirect.convolve_rows`, which explains the arguments.
 
-    A job is a chunk of tiles times one block of output channels, blocks innermost.
+    A job is a chunk of tiles times one block of output channels, blocks innermost. ``group_step`` lies between the
+    input channels of one group and the next, ``out_step`` between rows and ``out_group_step`` between groups of the
+    output, all in floats.
     """
-    images, outputs, image_step, unit, tiles, taps, channels, groups, maps, chunk, residual_step, copied = sizes
+    images, outputs, image_step, unit, tiles, taps, channels, groups, maps, chunk, residual_step, copied = sizes[:12]
+    group_step, out_step, out_group_step = sizes[12:]
     blocks = (maps + COLUMNS - 1) // COLUMNS
     total = images // unit * tiles + (images % unit * outputs + ROWS - 1) // ROWS
     depth = taps * channels
     filled = -1
+    # Two tiles and the copied columns; a table of copied columns and the table of a cut tile.
+    floats = np.empty(2 * _TILE + (chunk * ROWS * depth if copied > 0 else 0), np.float32)
+    integers = np.empty(ROWS + taps * ROWS, np.int32)
+    for i in range(ROWS):
+        integers[i] = i * depth
     for job in range(first, last):
         part, block = job // (groups * blocks), job % (groups * blocks)
         group, column = block // blocks, block % blocks * COLUMNS
         wanted = min(COLUMNS, maps - column)
-        column += group * maps
+        column += group * out_group_step
         fill = copied > 0 and job // blocks != filled
         filled = job // blocks
         for turn in range(part * chunk, min((part + 1) * chunk, total)):
             image, begin = turn // tiles * unit, turn % tiles * ROWS
             rows = min(ROWS, min(unit, images - image) * outputs - begin)
             row = image * outputs + begin
-            seen, entry = image * image_step + group * channels, turn % tiles * taps * ROWS
+            seen, entry = image * image_step + group * group_step, turn % tiles * taps * ROWS
             read = table.ctypes.data + 4 * entry
             if rows < ROWS:
                 # Past the batch's last image, a table for more images names pixels that do not exist.
@@ -294,16 +301,16 @@ def convolve_jobs(
                         integers[ROWS + k * ROWS + i] = table[entry + k * ROWS + i] if i < rows else -1
                 read = integers.ctypes.data + 4 * ROWS
             source = pixels.ctypes.data + 4 * seen
-            numbers = (taps, channels, residual_step, groups * maps)
+            numbers = (taps, channels, residual_step, out_step)
             if copied > 0:
                 at = 2 * _TILE + (turn - part * chunk) * ROWS * depth
                 if fill:
                     picked = integers[ROWS:] if rows < ROWS else table[entry:]
                     _copy_rows(pixels[seen:], border, picked, taps, channels, floats[at:])
                 source, read = floats.ctypes.data + 4 * at, integers.ctypes.data
-                numbers = (1, depth, residual_step, groups * maps)
+                numbers = (1, depth, residual_step, out_step)
             held = row * residual_step + (column if residual_step > 0 else 0)
-            target = row * groups * maps + column
+            target = row * out_step + column
             places = (
                 source, border.ctypes.data, read, weights.ctypes.data + 4 * block * depth * COLUMNS,
                 bias.ctypes.data + 4 * block * COLUMNS, residual.ctypes.data + 4 * held, out.ctypes.data + 4 * target,
@@ -319,14 +326,12 @@ def convolve_jobs(
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def convolve_in_parallel(
     pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
-    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
-    floats: NDArray[Any], integers: NDArray[Any], jobs: int,
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any], jobs: int, parts: int,
 ) -> None:  # fmt: skip
-    """Do all jobs of :func:`convolve_jobs`, in as many parts as ``floats`` has rows; each output is one part's."""
-    parts = floats.shape[0]
+    """Do all jobs of :func:`convolve_jobs` in so many parts, one a thread; each output is one part's."""
     for part in prange(parts):
         convolve_jobs(
-            pixels, border, table, weights, bias, residual, out, sizes, clamp, floats[part], integers[part],
+            pixels, border, table, weights, bias, residual, out, sizes, clamp,
             jobs * part // parts, jobs * (part + 1) // parts,
         )  # fmt: skip
 
@@ -334,14 +339,13 @@ def convolve_in_parallel(
 @njit(cache=True, nogil=True, error_model="numpy")
 def depthwise_jobs(
     pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
-    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
-    floats: NDArray[Any], integers: NDArray[Any], first: int, last: int,
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any], first: int, last: int,
 ) -> None:  # fmt: skip
     """Do jobs ``first`` to ``last`` of a depthwise convolution; arguments as in :func:`convolve_jobs`.
 
     A job is a chunk of tiles. Whole vectors of whole tiles are computed as one; what is left over, one by one.
     """
-    images, outputs, image_step, unit, tiles, taps, _, wide, _, chunk, residual_step, _ = sizes
+    images, outputs, image_step, unit, tiles, taps, _, wide, _, chunk, residual_step, _ = sizes[:12]
     total = images // unit * tiles + (images % unit * outputs + ROWS - 1) // ROWS
     for turn in range(first * chunk, min(last * chunk, total)):
         image, begin = turn // tiles * unit, turn % tiles * ROWS
@@ -383,51 +387,11 @@ def depthwise_jobs(
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def depthwise_in_parallel(
     pixels: NDArray[Any], border: NDArray[Any], table: NDArray[Any], weights: NDArray[Any], bias: NDArray[Any],
-    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any],
-    floats: NDArray[Any], integers: NDArray[Any], jobs: int,
+    residual: NDArray[Any], out: NDArray[Any], sizes: tuple[int, ...], clamp: NDArray[Any], jobs: int, parts: int,
 ) -> None:  # fmt: skip
-    """Do all jobs of :func:`depthwise_jobs`, in as many parts as ``floats`` has rows; each output is one part's."""
-    parts = floats.shape[0]
+    """Do all jobs of :func:`depthwise_jobs` in so many parts, one a thread; each output is one part's."""
     for part in prange(parts):
         depthwise_jobs(
-            pixels, border, table, weights, bias, residual, out, sizes, clamp, floats[part], integers[part],
+            pixels, border, table, weights, bias, residual, out, sizes, clamp,
             jobs * part // parts, jobs * (part + 1) // parts,
         )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def fill_table(
-    places: NDArray[Any], slot: NDArray[Any], images: int, size: int, channels: int, table: NDArray[Any]
-) -> bool:
-    """Write where every row of every tile reads; return whether all slots are those of pixels.
-
-    Parameters
-    ----------
-    places : ndarray of int32, shape (M, K)
-        Natural input positions in the order of the outputs' slots; ``size`` for padding.
-    slot : ndarray of int32, shape (0, N), (1, N) or (images, N)
-        Slot of every natural position; none for natural order.
-    images, size, channels : int
-        Images of the table, and pixels N and channels C of one.
-    table : ndarray of int32, shape (tiles, K, ROWS)
-        Offsets, in floats, from the first image of the table; rows beyond the images read the border.
-    """
-    outputs, taps = places.shape
-    for row in range(images * outputs, table.shape[0] * ROWS):
-        for k in range(taps):
-            table[row // ROWS, k, row % ROWS] = -1
-    for image in range(images):
-        for i in range(outputs):
-            row = image * outputs + i
-            tile, lane = row // ROWS, row % ROWS
-            for k in range(taps):
-                place = places[i, k]
-                if place >= size:
-                    table[tile, k, lane] = -1
-                    continue
-                if slot.shape[0] > 0:
-                    place = slot[image % slot.shape[0], place]
-                    if place < 0 or place >= size:
-                        return False
-                table[tile, k, lane] = (image * size + place) * channels
-    return True

@@ -1,7 +1,7 @@
 """Weights packed for the ``indirect`` engine, with batch norm folded in, and remade when a parameter changes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from operators.indirect_kernels import COLUMNS
 
+# Floats of a row that is long enough for a loop over it.
+_LONG_ROW = 512
+
 
 @dataclass(frozen=True, eq=False)
 class PackedWeights:
@@ -19,16 +22,19 @@ class PackedWeights:
 
     Attributes
     ----------
-    blocks : ndarray of float32, shape (groups * blocks, kh * kw * channels * COLUMNS)
+    blocks : ndarray of float32, shape (groups * blocks * kh * kw * channels * COLUMNS,)
         Output channels in blocks of COLUMNS, the last of each group filled up with zeros. Of a depthwise convolution,
         whose groups are one channel each, all channels together are in blocks.
-    bias : ndarray of float32, shape (groups * blocks, COLUMNS)
+    bias : ndarray of float32, shape (groups * blocks * COLUMNS,)
     border : ndarray of float32, shape (max(channels, COLUMNS),)
         What padding reads.
     clamp : ndarray of float32, shape (2,)
         Lowest and highest output.
     groups, channels, maps : int
         Groups, and input and output channels of one.
+    by_squares : bool
+        They are 16 groups of transformed weights, for :func:`operators.winograd.convolve_squares`; ``bias`` is then
+        (maps,) and comes after the groups are brought together.
     """
 
     blocks: NDArray[Any]
@@ -38,6 +44,7 @@ class PackedWeights:
     groups: int
     channels: int
     maps: int
+    by_squares: bool = False
 
     @property
     def depthwise(self) -> bool:
@@ -87,39 +94,101 @@ def pack_weights(
     start = torch.zeros(D) if bias is None else bias.detach().float()
     by_group = weight.detach().float().reshape(apart, together, channels, kh * kw)
     filled = F.pad(by_group, (0, 0, 0, 0, 0, spare)).reshape(apart, blocks, COLUMNS, channels, kh * kw)
-    in_order = filled.permute(0, 1, 4, 3, 2).reshape(apart * blocks, -1).contiguous()
-    start = F.pad(start.reshape(apart, together), (0, spare)).reshape(apart * blocks, COLUMNS)
+    in_order = filled.permute(0, 1, 4, 3, 2).reshape(-1).contiguous()
+    start = F.pad(start.reshape(apart, together), (0, spare)).reshape(-1)
     border, clamp = np.zeros(max(channels, COLUMNS), np.float32), np.array([low, high], np.float32)
     return PackedWeights(in_order.numpy(), start.contiguous().numpy(), border, clamp, groups, channels, maps)
+
+
+# G of F(2x2, 3x3), see operators.winograd_kernels.
+_TRANSFORM = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
+
+
+def pack_squares(weight: Tensor, bias: Tensor | None, low: float = -math.inf, high: float = math.inf) -> PackedWeights:
+    """Return weights (D, C, 3, 3) transformed and packed for :func:`operators.winograd.convolve_squares`."""
+    D, C = weight.shape[:2]
+    # One side at a time: einsum over three factors would first make their outer product.
+    half = torch.einsum("ik,dckl->idcl", _TRANSFORM, weight.detach().double())
+    planes = torch.einsum("idcl,jl->ijdc", half, _TRANSFORM)
+    packed = pack_weights(planes.reshape(16 * D, C, 1, 1), None, 16, low, high)
+    start = torch.zeros(D) if bias is None else bias.detach().float()
+    return replace(packed, bias=start.contiguous().numpy(), by_squares=True)
 
 
 class WeightCache:
     """The packed weights of one layer; packed again when a parameter was changed or replaced.
 
-    A change is seen by the parameter's version, which every in-place operation raises; a write through
-    ``parameter.data`` leaves it alone, here as in PyTorch's own gradient checks.
+    A change is seen by the parameter's version, which every in-place operation raises, and by its address. A write
+    through ``parameter.data`` leaves both alone, here as in PyTorch's own gradient checks: nothing short of reading
+    every weight again would see it, which costs as much as a layer of one frame. Write to the parameter itself under
+    ``torch.no_grad()``, or call :meth:`clear`.
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the packed weights."""
         self._of: tuple[Any, ...] | None = None
         self._packed: PackedWeights | None = None
 
     def packed(
-        self, conv: Any, norm: nn.BatchNorm2d | None = None, low: float = -math.inf, high: float = math.inf
+        self,
+        conv: Any,
+        norm: nn.BatchNorm2d | None = None,
+        low: float = -math.inf,
+        high: float = math.inf,
+        by_squares: bool = False,
     ) -> PackedWeights:
         """Return the packed weights of a layer with ``weight``, ``bias`` and ``groups``, and of its batch norm."""
-        of = _state(conv.weight, conv.bias)
-        if norm is not None and of is not None:
-            rest = _state(norm.weight, norm.bias, norm.running_mean, norm.running_var)
-            of = None if rest is None else (*of, *rest, norm.eps)
+        of = self._state(conv, norm)
         if self._packed is None or of is None or of != self._of:
             weight, bias = fold_norm(conv.weight, conv.bias, norm)
-            self._of, self._packed = of, pack_weights(weight, bias, conv.groups, low, high)
+            made = pack_squares(weight, bias, low, high) if by_squares else None
+            self._of, self._packed = of, made or pack_weights(weight, bias, conv.groups, low, high)
         return self._packed
 
+    def unchanged(self, conv: Any, norm: nn.BatchNorm2d | None = None) -> PackedWeights | None:
+        """Return the packed weights if they are still those of the layer and its batch norm, else None."""
+        if self._of is None or self._of != self._state(conv, norm):
+            return None
+        return self._packed
 
-def _state(*tensors: Tensor | None) -> tuple[Any, ...] | None:
-    """Return what changes when one of the tensors does; None where nobody keeps count, as in inference tensors."""
-    if any(tensor is not None and tensor.is_inference() for tensor in tensors):
+    @staticmethod
+    def _state(conv: Any, norm: nn.BatchNorm2d | None) -> tuple[Any, ...] | None:
+        if norm is None:
+            return _state(conv.weight, conv.bias)
+        return _state(conv.weight, conv.bias, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
+
+
+class NormCache:
+    """Scale and shift of one batch norm in inference; made again when a parameter changes, as :class:`WeightCache`."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Any, ...] | None = None
+        self._folded: tuple[NDArray[Any], NDArray[Any]] | None = None
+
+    def folded(self, norm: nn.BatchNorm2d) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Return scale and shift, float32, (repeats * C,) each: short rows are scaled several at a time.
+
+        None where the norm is not one of float32 on the CPU.
+        """
+        of = _state(norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
+        if self._folded is None or of is None or of != self._of:
+            mean = norm.running_mean
+            assert mean is not None
+            if mean.dtype != torch.float32 or mean.device.type != "cpu":
+                return None
+            scale, shift = fold_norm(torch.ones(len(mean), 1, 1, 1), None, norm)
+            repeats = max(1, _LONG_ROW // len(mean))
+            both = (np.tile(part.flatten().float().numpy(), repeats) for part in (scale, shift))
+            self._of, self._folded = of, (next(both), next(both))
+        return self._folded
+
+
+def _state(*parts: Tensor | float | None) -> tuple[Any, ...] | None:
+    """Return what changes when a tensor or number does; None where nobody keeps count, as in inference tensors."""
+    try:
+        return tuple([(part.data_ptr(), part._version) if isinstance(part, Tensor) else part for part in parts])
+    except RuntimeError:  # an inference tensor has no version
         return None
-    return tuple(None if tensor is None else (tensor.data_ptr(), tensor._version) for tensor in tensors)

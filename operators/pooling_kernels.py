@@ -8,6 +8,8 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from operators.engine_threads import limited_to, threads_for
+
 # Below this many values read, starting threads costs more than it saves.
 _PARALLEL_VALUES = 100_000
 
@@ -48,39 +50,41 @@ def _mean_of_taps(pixels: NDArray[Any], taps: NDArray[Any], divisor: float, mean
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _max_serial(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
-    """Pool rows (B, N, C) through index (1 or B, M, K) into out (B, M, C)."""
-    for b in range(out.shape[0]):
-        table = index[b % index.shape[0]]
-        for i in range(out.shape[1]):
-            _max_of_taps(rows[b], table[i], out[b, i])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _max_parallel(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
-    """Do :func:`_max_serial` on all threads; every output is one thread's, so the result is the same."""
+def _max_serial(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any], first: int, last: int) -> None:
+    """Pool rows (B, N, C) through index (1 or B, M, K) into outputs ``first`` to ``last`` of out (B, M, C)."""
     outputs = out.shape[1]
-    for job in prange(out.shape[0] * outputs):
+    for job in range(first, last):
         b, i = job // outputs, job % outputs
         _max_of_taps(rows[b], index[b % index.shape[0], i], out[b, i])
 
 
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def _max_parallel(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any], parts: int) -> None:
+    """Do :func:`_max_serial` in so many parts, one a thread; every output is one part's, so the result is the same."""
+    jobs = out.shape[0] * out.shape[1]
+    for part in prange(parts):
+        _max_serial(rows, index, out, jobs * part // parts, jobs * (part + 1) // parts)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _mean_serial(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any]) -> None:
-    """Average rows (B, N, C) through index (1 or B, M, K) and divisor (M,) into out (B, M, C)."""
-    for b in range(out.shape[0]):
-        table = index[b % index.shape[0]]
-        for i in range(out.shape[1]):
-            _mean_of_taps(rows[b], table[i], divisor[i], out[b, i])
+def _mean_serial(
+    rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any], first: int, last: int
+) -> None:
+    """Average rows (B, N, C) through index (1 or B, M, K) and divisor (M,), as :func:`_max_serial`."""
+    outputs = out.shape[1]
+    for job in range(first, last):
+        b, i = job // outputs, job % outputs
+        _mean_of_taps(rows[b], index[b % index.shape[0], i], divisor[i], out[b, i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _mean_parallel(rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any]) -> None:
-    """Do :func:`_mean_serial` on all threads; every output is one thread's, so the result is the same."""
-    outputs = out.shape[1]
-    for job in prange(out.shape[0] * outputs):
-        b, i = job // outputs, job % outputs
-        _mean_of_taps(rows[b], index[b % index.shape[0], i], divisor[i], out[b, i])
+def _mean_parallel(
+    rows: NDArray[Any], index: NDArray[Any], divisor: NDArray[Any], out: NDArray[Any], parts: int
+) -> None:
+    """Do :func:`_mean_serial` in so many parts, one a thread; every output is one part's, so the result is the same."""
+    jobs = out.shape[0] * out.shape[1]
+    for part in prange(parts):
+        _mean_serial(rows, index, divisor, out, jobs * part // parts, jobs * (part + 1) // parts)
 
 
 def pool_rows(rows: Tensor, index: Tensor, divisor: Tensor | None) -> Tensor:
@@ -103,9 +107,13 @@ def pool_rows(rows: Tensor, index: Tensor, divisor: Tensor | None) -> Tensor:
     out = torch.empty((B, M, C), dtype=rows.dtype)
     pixels = rows.detach().contiguous().numpy()
     taps = index.int().reshape(-1, M, K).contiguous().numpy()
-    threaded = B * M * K * C >= _PARALLEL_VALUES and torch.get_num_threads() > 1
-    if divisor is None:
-        (_max_parallel if threaded else _max_serial)(pixels, taps, out.numpy())
+    parts = threads_for(B * M) if B * M * K * C >= _PARALLEL_VALUES else 1
+    serial: Any = _max_serial if divisor is None else _mean_serial
+    parallel: Any = _max_parallel if divisor is None else _mean_parallel
+    arrays = (pixels, taps) if divisor is None else (pixels, taps, divisor.to(rows.dtype).numpy())
+    if parts == 1:
+        serial(*arrays, out.numpy(), 0, B * M)
     else:
-        (_mean_parallel if threaded else _mean_serial)(pixels, taps, divisor.to(rows.dtype).numpy(), out.numpy())
+        with limited_to(parts):
+            parallel(*arrays, out.numpy(), parts)
     return out

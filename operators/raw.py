@@ -4,148 +4,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from operators.demosaic import bayer_colours
+from operators.demosaic import CFA_PATTERNS
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, pair
+from operators.raw_kernels import bayer_cells, bayer_cells_parallel, encode, tent_cells, tent_cells_parallel
 from operators.resample import cropped_area
 from operators.tables import PixelOrder
 
 # Below this many photosites, starting threads costs more than it saves.
 _PARALLEL_PHOTOSITES = 100_000
-# Cells are dealt to threads in this many parts.
-_JOBS = 64
-
-
-@njit(cache=True, nogil=True)
-def _load_line(
-    mosaic: NDArray[Any],
-    slot: NDArray[Any],
-    y: int,
-    left: int,
-    size: tuple[int, int],
-    response: NDArray[Any],
-    line: NDArray[Any],
-) -> None:
-    """Fill a line with the photosites (y, left), (y, left + 1), ...: mirrored into the frame, levelled, clipped."""
-    H, W = size
-    if y < 0:
-        y = -y
-    if y >= H:
-        y = 2 * (H - 1) - y
-    for k in range(line.size):
-        x = left + k
-        if x < 0:
-            x = -x
-        if x >= W:
-            x = 2 * (W - 1) - x
-        n = y * W + x
-        code = mosaic[slot[n]] if slot.size else mosaic[n]
-        value = (code - response[0, y & 1, x & 1]) * response[1, y & 1, x & 1]
-        line[k] = min(max(value, 0.0), 1.0)
-
-
-@njit(cache=True, nogil=True)
-def _add_row(
-    up: NDArray[Any],
-    middle: NDArray[Any],
-    down: NDArray[Any],
-    shares: NDArray[Any],
-    own_colours: NDArray[Any],
-    x: int,
-    sums: NDArray[Any],
-) -> None:
-    """Add one row of a cell, demosaiced and weighted, to sums (3,); element k + 1 of a line is photosite x + k."""
-    for k in range(shares.size):
-        share = shares[k]
-        own = own_colours[(x + k) & 1]
-        sums[own] += share * middle[k + 1]
-        across = middle[k] + middle[k + 2]
-        along = up[k + 1] + down[k + 1]
-        if own == 1:
-            beside = own_colours[(x + k + 1) & 1]
-            sums[beside] += share * 0.5 * across
-            sums[2 - beside] += share * 0.5 * along
-        else:
-            sums[1] += share * 0.25 * (across + along)
-            sums[2 - own] += share * 0.25 * (up[k] + up[k + 2] + down[k] + down[k + 2])
-
-
-@njit(cache=True, nogil=True)
-def _average_cells(
-    mosaic: NDArray[Any],
-    slot: NDArray[Any],
-    cells: NDArray[Any],
-    geometry: tuple[int, int, int, int, int, int, int, int],
-    colours: NDArray[Any],
-    response: NDArray[Any],
-    out: NDArray[Any],
-) -> None:
-    """Set out[:, i] to the mean demosaiced colour of output cell cells[i]; three lines of one cell are all it keeps."""
-    H, W, top, left, height, width, h, w = geometry
-    widest = -(-width // w) + 1
-    lines = np.empty((3, widest + 2))
-    shares = np.empty(widest)
-    sums = np.empty(3)
-    for i in range(cells.size):
-        cell_y, cell_x = cells[i] // w, cells[i] % w
-        # In units of 1 / h (or 1 / w) of a photosite, places and overlaps are integers.
-        begin_y, end_y = cell_y * height, (cell_y + 1) * height
-        begin_x, end_x = cell_x * width, (cell_x + 1) * width
-        first_y, last_y = begin_y // h, -(-end_y // h)
-        first_x, last_x = begin_x // w, -(-end_x // w)
-        count = last_x - first_x
-        sums[:] = 0.0
-        for y in range(first_y - 1, last_y + 1):
-            _load_line(mosaic, slot, top + y, left + first_x - 1, (H, W), response, lines[(y + 1) % 3, : count + 2])
-            inner = y - 1
-            if inner < first_y:
-                continue
-            rows = min((inner + 1) * h, end_y) - max(inner * h, begin_y)
-            for k in range(count):
-                x = first_x + k
-                shares[k] = float(rows * (min((x + 1) * w, end_x) - max(x * w, begin_x)))
-            _add_row(
-                lines[inner % 3],
-                lines[(inner + 1) % 3],
-                lines[(inner + 2) % 3],
-                shares[:count],
-                colours[(top + inner) & 1],
-                left + first_x,
-                sums,
-            )
-        for c in range(3):
-            out[c, i] = sums[c] / (float(height) * float(width))
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _average_cells_parallel(
-    mosaic: NDArray[Any],
-    slot: NDArray[Any],
-    cells: NDArray[Any],
-    geometry: tuple[int, int, int, int, int, int, int, int],
-    colours: NDArray[Any],
-    response: NDArray[Any],
-    out: NDArray[Any],
-) -> None:
-    """Do :func:`_average_cells` on all threads; every cell is one thread's, so the result is the same."""
-    jobs = min(_JOBS, cells.size)
-    for job in prange(jobs):
-        first, last = job * cells.size // jobs, (job + 1) * cells.size // jobs
-        _average_cells(mosaic, slot, cells[first:last], geometry, colours, response, out[:, first:last])
-
-
-@njit(cache=True, nogil=True)
-def _encode(linear: NDArray[Any], matrix: NDArray[Any], out: NDArray[Any]) -> None:
-    """Set out to the colour matrix applied to linear (3, M), clipped to 0..1, on the sRGB curve (IEC 61966-2-1)."""
-    for i in range(linear.shape[1]):
-        for c in range(3):
-            mixed = matrix[c, 0] * linear[0, i] + matrix[c, 1] * linear[1, i] + matrix[c, 2] * linear[2, i]
-            light = min(max(mixed, 0.0), 1.0)
-            out[c, i] = 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+_MONO = "W"
+# How far a photosite looks for other colours where the array is no Bayer array: anywhere in a quad-Bayer or X-Trans
+# array each colour lies within three photosites, corners included.
+_REACH_PX = 3
 
 
 def keyed_raw_to_rgb(
@@ -167,21 +41,31 @@ def keyed_raw_to_rgb(
 
     .. math:: v_n = \mathrm{clip}\big(g_c\, (code[slot[n]] - black) / (white - black),\ 0,\ 1\big),
 
-    then bilinear demosaicing (3x3, borders mirrored without repeating the edge), the average by area over the output's
-    cell in linear light, the colour matrix, a clip to 0..1 and the sRGB curve. The sums run in the same order whatever
-    the key, so the result is bit for bit the plain result, moved to the output's order.
+    then demosaicing, the average by area over the output's cell in linear light, the colour matrix, a clip to 0..1 and
+    the sRGB curve. The sums run in the same order whatever the key, so the result is bit for bit the plain result,
+    moved to the output's order.
+
+    Bayer arrays are demosaiced bilinearly (3x3, borders mirrored without repeating the edge). In any other array, such
+    as quad-Bayer and X-Trans, a photosite keeps its own colour and takes the others by normalised convolution:
+
+    .. math:: x_{n,k} = \frac{\sum_m w_{m-n}\,[c(m) = k]\,v_m}{\sum_m w_{m-n}\,[c(m) = k]}, \qquad
+              w_{dy,dx} = (4 - |dy|)(4 - |dx|), \; |dy|, |dx| \le 3
+
+    over photosites m inside the frame (H. Knutsson, C.-F. Westin, CVPR 1993). A frame without filters, ``"W"``, is
+    grey: no gains, no colour matrix, nothing to demosaic.
 
     Parameters
     ----------
     mosaic : array of uint8 or uint16, shape (H, W)
-        Codes in readout order; H and W at least 2.
+        Codes in readout order; H and W at least 2, and at least the tile's side.
     size : int or (int, int)
         Height and width of the result, in pixels; may exceed the mosaic's.
     slot : ndarray of integers, shape (H * W,), optional
         Slot of every natural photosite; None for a mosaic in natural order.
-    cfa : {"RGGB", "BGGR", "GRBG", "GBRG"}
-        Colours of the natural frame's upper left 2x2 photosites.
-    black_level : float or array, shape (2, 2)
+    cfa : str
+        Letters R, G and B of the natural frame's upper left n x n photosites, row by row: ``"RGGB"``, 16 for
+        quad-Bayer, 36 for X-Trans; or ``"W"``.
+    black_level : float or array, shape (n, n)
         Code without light, one for all or by place in the colour filter's tile.
     white_level : float
         Code at saturation.
@@ -202,7 +86,7 @@ def keyed_raw_to_rgb(
     Raises
     ------
     OperatorError
-        When a shape, type, level or permutation does not fit.
+        When a shape, type, level or permutation does not fit, or a colour lies nowhere near some photosite.
 
     Examples
     --------
@@ -214,8 +98,10 @@ def keyed_raw_to_rgb(
         raise OperatorError(f"mosaic must be uint8 or uint16, (H, W), at least 2 x 2; got {codes.dtype}, {codes.shape}")
     h, w = pair(size, "size", 1)
     H, W = codes.shape
-    colours = bayer_colours(cfa)
-    response = _response(colours, black_level, white_level, white_balance)
+    tile = _tile(cfa)
+    if min(H, W) < len(tile):
+        raise OperatorError(f"mosaic must be at least {len(tile)} x {len(tile)} for {cfa}; got {codes.shape}")
+    response = _response(tile, W, black_level, white_level, white_balance)
     matrix = _numbers(np.eye(3) if color_matrix is None else color_matrix, (3, 3), "color_matrix")
     cells = np.arange(h * w) if permutation_out is None else np.asarray(permutation_out.source)
     if len(cells) != h * w:
@@ -223,18 +109,69 @@ def keyed_raw_to_rgb(
     geometry = (H, W, *cropped_area((H, W), crop), h, w)
     threaded = geometry[4] * geometry[5] >= _PARALLEL_PHOTOSITES and torch.get_num_threads() > 1
     linear = np.empty((3, h * w))
-    (_average_cells_parallel if threaded else _average_cells)(
+    given = (
         np.ascontiguousarray(codes).reshape(-1),
         _slots(slot, H * W),
         np.ascontiguousarray(cells, dtype=np.int64),
         geometry,
-        colours,
-        response,
-        linear,
     )
+    if cfa in CFA_PATTERNS:
+        (bayer_cells_parallel if threaded else bayer_cells)(*given, tile, response, linear)
+    else:
+        reach = 0 if cfa == _MONO else _REACH_PX
+        near = _near_colours(tile, (H, W), reach, cfa)
+        (tent_cells_parallel if threaded else tent_cells)(*given, *near, reach, response, linear)
     rgb = np.empty((3, h * w), np.float32)
-    _encode(linear, matrix, rgb)
+    encode(linear, np.eye(3) if cfa == _MONO else matrix, rgb)
     return torch.from_numpy(rgb.reshape(3, h, w))
+
+
+def _tile(cfa: str) -> NDArray[Any]:
+    """Return the colour of each photosite of a filter's tile: 0 red, 1 green, 2 blue, 3 none."""
+    side = {1: 1, 4: 2, 16: 4, 36: 6}.get(len(cfa))
+    if side is None or (set(cfa) != set("RGB") and cfa != _MONO):
+        raise OperatorError(
+            f"cfa must be one of {', '.join(CFA_PATTERNS)}, the 16 or 36 letters R, G and B of another tile, or W;"
+            f" got {cfa!r}"
+        )
+    return np.array(["RGBW".index(letter) for letter in cfa]).reshape(side, side)
+
+
+def _near_colours(
+    tile: NDArray[Any], frame_size: tuple[int, int], reach: int, cfa: str
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return what normalised convolution needs to know of a filter array.
+
+    Returns
+    -------
+    masks : ndarray of float64, shape (n, 3, W + 2 * reach)
+        For each row of the tile, 1 where a photosite shows a colour (one without a filter shows all), 0 elsewhere
+        and outside the frame.
+    inverse : ndarray of float64, shape (kinds of rows, 3, W)
+        1 over the sum of weights.
+    kind_of_row : ndarray of int64, shape (H,)
+    """
+    H, W = frame_size
+    side = len(tile)
+    row_tiles = tile[:, np.arange(W) % side]
+    shown = [(row_tiles == c) | (row_tiles == "RGBW".index(_MONO)) for c in range(3)]
+    masks = np.pad(np.stack(shown, axis=1).astype(np.float64), ((0, 0), (0, 0), (reach, reach)))
+    steps = range(-reach, reach + 1)
+    along = sum((reach + 1 - abs(d)) * masks[:, :, reach + d : reach + d + W] for d in steps)
+    # Rows of one place in the tile differ only near the frame's upper and lower edge.
+    y = np.arange(H)
+    kinds, firsts, kind_of_row = np.unique(
+        np.stack([y % side, np.minimum(y, reach), np.minimum(H - 1 - y, reach)], axis=1),
+        axis=0, return_index=True, return_inverse=True,
+    )  # fmt: skip
+    weights = np.zeros((len(kinds), 3, W))
+    for kind, row in enumerate(firsts):
+        for d in steps:
+            if 0 <= row + d < H:
+                weights[kind] += (reach + 1 - abs(d)) * np.asarray(along)[(row + d) % side]
+    if not (weights > 0).all():
+        raise OperatorError(f"in a frame of {H} x {W} with the filters {cfa} a colour is more than {reach} away")
+    return masks, 1 / weights, kind_of_row.reshape(-1).astype(np.int64)
 
 
 def _slots(slot: NDArray[Any] | None, size: int) -> NDArray[Any]:
@@ -259,12 +196,13 @@ def _numbers(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[An
 
 
 def _response(
-    colours: NDArray[Any], black_level: ArrayLike, white_level: float, white_balance: ArrayLike
+    tile: NDArray[Any], width: int, black_level: ArrayLike, white_level: float, white_balance: ArrayLike
 ) -> NDArray[Any]:
-    """Return offset and scale of every place in the colour filter's tile: (2, 2, 2)."""
+    """Return offset and scale of every photosite in the rows of one tile: (2, n, W)."""
     black = np.asarray(black_level, dtype=np.float64)
-    black = _numbers(np.full((2, 2), black) if black.ndim == 0 else black, (2, 2), "black_level")
-    gains = _numbers(white_balance, (3,), "white_balance")
+    black = _numbers(np.full(tile.shape, black) if black.ndim == 0 else black, tile.shape, "black_level")
+    gains = np.append(_numbers(white_balance, (3,), "white_balance"), 1.0)  # no filter, no colour to balance
     if not white_level > black.max():
         raise OperatorError(f"white_level {white_level} must exceed every black level; the highest is {black.max()}")
-    return np.stack([black, gains[colours] / (white_level - black)])
+    of_tile = np.stack([black, gains[tile] / (white_level - black)])
+    return np.ascontiguousarray(of_tile[:, :, np.arange(width) % len(tile)])

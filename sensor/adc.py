@@ -14,6 +14,7 @@ def convert(
     black_level_dn: float,
     bit_depth: int,
     ramp_curvature_dn: float = 0.0,
+    out: NDArray[np.uint16] | None = None,
 ) -> NDArray[np.uint16]:
     r"""Return the codes of an N-bit converter behind a linear amplifier.
 
@@ -35,6 +36,8 @@ def convert(
         Resolution N, 8 to 16 bits.
     ramp_curvature_dn : float
         Largest integral non-linearity i, in mid-range, in codes; 0 turns the effect off.
+    out : ndarray of uint16, same shape, optional
+        Where to put the codes; C-contiguous.
 
     Returns
     -------
@@ -46,14 +49,15 @@ def convert(
     [0, 4, 5, 5, 255]
     """
     charge_e = np.ascontiguousarray(charge_e, np.float32)
-    codes = np.empty(charge_e.shape, np.uint16)
+    codes = np.empty(charge_e.shape, np.uint16) if out is None else out
     top = (1 << bit_depth) - 1
     if ramp_curvature_dn == 0:
         _quantise(charge_e.reshape(-1), gain_dn_per_e, black_level_dn + 0.5, top, codes.reshape(-1))
         return codes
     exact = charge_e.astype(np.float64) * gain_dn_per_e + black_level_dn
     exact += ramp_error_dn(exact, ramp_curvature_dn, bit_depth)
-    return np.clip(np.floor(exact + 0.5), 0, top).astype(np.uint16)
+    codes[...] = np.clip(np.floor(exact + 0.5), 0, top)
+    return codes
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -9,7 +9,9 @@ BAND_PX = 1 << 17
 PARALLEL_PX = 100_000
 
 
-def for_each_band(height: int, width: int, row_step: int, work: Callable[[int, int], None]) -> None:
+def for_each_band(
+    height: int, width: int, row_step: int, work: Callable[[int, int], None], band_px: int = BAND_PX
+) -> None:
     """Call ``work(first_row, end_row)`` for bands that cover ``range(height)``.
 
     Parameters
@@ -20,9 +22,10 @@ def for_each_band(height: int, width: int, row_step: int, work: Callable[[int, i
         Every band starts at a multiple of this: one period of the colour filter.
     work : callable
         Must write its own rows only; called from several threads (``numba.get_num_threads()``) for large frames.
+    band_px : int
+        About how much a band holds.
     """
-    rows = max(1, BAND_PX // max(1, width * row_step)) * row_step
-    bands = [(first, min(first + rows, height)) for first in range(0, height, rows)]
+    bands = row_bands(height, width, band_px, row_step)
     threads = min(get_num_threads(), len(bands))
     if threads == 1 or height * width < PARALLEL_PX:
         for first, end in bands:
@@ -31,3 +34,15 @@ def for_each_band(height: int, width: int, row_step: int, work: Callable[[int, i
     with ThreadPoolExecutor(threads) as pool:
         # list() waits for all bands and raises what any of them raised.
         list(pool.map(lambda band: work(*band), bands))
+
+
+def row_bands(height: int, width: int, band_px: int, row_step: int = 1) -> list[tuple[int, int]]:
+    """Return first and end row of bands of about ``band_px`` that cover ``range(height)``, in whole ``row_step``.
+
+    Examples
+    --------
+    >>> row_bands(10, 100, 450, row_step=2)
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    rows = max(1, band_px // max(1, width * row_step)) * row_step
+    return [(first, min(first + rows, height)) for first in range(0, height, rows)]

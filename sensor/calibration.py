@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sensor.cfa import cfa_tile
 from sensor.emva_statistics import Floats, pair_statistics, stack_statistics
 from sensor.errors import CaptureError
 from sensor.params import SensorParams
+from sensor.preset_file import write_preset
 from sensor.tukey_noise import tukey_deviation
 
 _LEAST_FRAMES = 8
@@ -78,8 +81,29 @@ class Calibration:
         provenance = MappingProxyType({**base.provenance, **dict.fromkeys(fitted, origin)})
         return replace(base, name=name, title=f"{base.title}, {origin}", provenance=provenance, **fitted)
 
+    def to_preset(self, path: str | Path, base: SensorParams, *, read_noise_kind: str = "gauss") -> SensorParams:
+        """Write :meth:`apply`'s sensor as a preset file, named after it, and return that sensor.
 
-def calibrate(darks: Mapping[float, ArrayLike], flats: Sequence[ArrayLike]) -> Calibration:
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.toml``; replaced in one step. ``Camera(path)`` is then such a camera.
+        base : SensorParams
+            Gives the figures that frames do not tell: size, filters, colours, well, circuit.
+        read_noise_kind : str
+            ``"gauss"`` or ``"tukey"``.
+
+        Raises
+        ------
+        PresetError
+            For another ending, a figure that no sensor can have, or a file that cannot be written.
+        """
+        fitted = self.apply(base, Path(path).stem, read_noise_kind=read_noise_kind)
+        write_preset(fitted, path)
+        return fitted
+
+
+def calibrate(darks: Mapping[float, ArrayLike], flats: Sequence[ArrayLike], *, cfa: str = "W") -> Calibration:
     r"""Fit the noise model of a sensor to its frames.
 
     Temporal noise comes from what changes between frames of the same light, fixed patterns from what stays. In the
@@ -96,6 +120,9 @@ def calibrate(darks: Mapping[float, ArrayLike], flats: Sequence[ArrayLike]) -> C
     flats : sequence of array_like of unsigned integers, shape (L, H, W)
         Frames of even light at the shortest of these exposures, one stack a level, at least 2 frames each and below
         saturation; the stack with most frames tells the patterns.
+    cfa : str
+        Colour filter array of the frames. Each colour sees another level, so the photosites of one place in its tile
+        are taken: the first green one, else the first.
 
     Returns
     -------
@@ -106,15 +133,21 @@ def calibrate(darks: Mapping[float, ArrayLike], flats: Sequence[ArrayLike]) -> C
     CaptureError
         For stacks that are too small, of different sizes or of another kind; for light that adds nothing.
     """
-    dark_stacks = {float(time): _stack(frames, f"darks at {time} s") for time, frames in darks.items()}
-    flat_stacks = [_stack(frames, f"flats[{number}]") for number, frames in enumerate(flats)]
+    tile = cfa_tile(cfa)
+    first = int(np.argmax(tile.ravel() == 1))
+    plane = tuple(slice(start, None, step) for start, step in zip(np.unravel_index(first, tile.shape), tile.shape,
+                                                                  strict=True))  # fmt: skip
+    dark_stacks = {float(time): _stack(frames, f"darks at {time} s", plane) for time, frames in darks.items()}
+    flat_stacks = [_stack(frames, f"flats[{number}]", plane) for number, frames in enumerate(flats)]
     if not dark_stacks or not flat_stacks:
         raise CaptureError("calibrate needs at least one stack of dark frames and one of flat frames")
     shortest = min(dark_stacks)
     dark = dark_stacks[shortest]
     shapes = {stack.shape[1:] for stack in (*dark_stacks.values(), *flat_stacks)}
     if len(shapes) > 1 or min(dark.shape[1:]) < 8:
-        raise CaptureError(f"all frames of a calibration have one size, 8 x 8 or larger; got {sorted(shapes)}")
+        raise CaptureError(
+            f"all frames of a calibration have one size, 8 x 8 or more of a colour; got {sorted(shapes)}"
+        )
     if len(dark) < _LEAST_FRAMES:
         raise CaptureError(
             f"darks at {shortest} s: {len(dark)} frames; a calibration needs {_LEAST_FRAMES} of the shortest exposure"
@@ -146,23 +179,27 @@ def calibrate(darks: Mapping[float, ArrayLike], flats: Sequence[ArrayLike]) -> C
     )
 
 
-def _stack(frames: ArrayLike, name: str) -> NDArray[np.uint16]:
+def _stack(frames: ArrayLike, name: str, plane: tuple[slice, ...]) -> NDArray[np.uint16]:
     stack = np.asarray(frames)
     if stack.ndim != 3 or stack.dtype not in (np.uint8, np.uint16) or len(stack) < 2:
         raise CaptureError(
             f"{name}: frames are uint8 or uint16 of shape (2 or more, H, W), got {stack.dtype} {stack.shape}"
         )
-    return stack.astype(np.uint16)
+    return stack[:, *plane].astype(np.uint16)
 
 
 def _gain(dark: NDArray[np.uint16], flats: list[NDArray[np.uint16]]) -> float:
-    """Return the slope of temporal variance against mean, both above dark, through the origin."""
+    """Return the slope of temporal variance against mean, both above dark, through the origin.
+
+    A variance is known the better, the more pairs of frames there are and the smaller it is itself.
+    """
     dark_mean, dark_variance = _mean_and_variance(dark)
-    points = np.array([_mean_and_variance(stack) for stack in flats]) - (dark_mean, dark_variance)
-    signal, shot = points[:, 0], points[:, 1]
+    lit = np.array([_mean_and_variance(stack) for stack in flats])
+    signal, shot = (lit - (dark_mean, dark_variance)).T
     if not (signal > 0).all() or not (shot @ signal) > 0:
         raise CaptureError("the flat frames are no brighter or no noisier than the dark ones; no gain can be fitted")
-    return float((shot @ signal) / (signal @ signal))
+    weight = np.array([len(stack) // 2 for stack in flats]) / lit[:, 1] ** 2
+    return float((weight * shot) @ signal / ((weight * signal) @ signal))
 
 
 def _mean_and_variance(stack: NDArray[np.uint16]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrambler import Multiplexer, new_nonce
-from sensor.bands import for_each_band
+from sensor.bands import for_each_band, row_bands
 from sensor.cfa import cfa_tile
 from sensor.charge_to_codes import ChargeToCodes
 from sensor.counter_rng import NoiseSource, Stream, check_integer
@@ -16,12 +16,15 @@ from sensor.fixed_maps import FixedMaps
 from sensor.light_to_charge import LightToCharge
 from sensor.params import REFERENCE_EXPOSURE_S, SensorParams
 from sensor.presets import sensor_preset
-from sensor.raw_frame import RawFrame
+from sensor.raw_frame import STAGES, RawFrame
+from sensor.readout_timing import storage_wait_s
 from sensor.scene import Scene
+from sensor.spectral_scene import SpectralScene
 from sensor.switch_network import SwitchNetwork
 
-STAGES = ("post-adc", "pre-adc")
-SAMPLERS = ("exact", "fast")
+SAMPLERS = ("fast", "exact")
+READ_PX = 1 << 20
+"""Photosites that a multiplexer before the converters hands over at a time."""
 
 
 class Camera:
@@ -51,9 +54,10 @@ class Camera:
         The switches of a multiplexer before the converters; with usual figures by default. Row order alone
         (pattern "rows") needs none, and has none.
     sampler : str
-        How electrons and Gaussian read noise are drawn. ``"exact"``: one word a number, in double precision.
-        ``"fast"``: both from one pair of words, in single precision, several times sooner; the distributions are the
-        same, the bits are not. See :mod:`sensor.fast_draws`.
+        How electrons and Gaussian read noise are drawn. ``"fast"``: both from one pair of words, in single
+        precision; counts are within 3e-5 of Poisson (total variation, worst at 6 electrons), and no test of tens of
+        millions of draws tells them from it. ``"exact"``: a word each, in double precision, several times slower: the
+        reference, for studies. The distributions are the same, the bits are not. See :mod:`sensor.fast_draws`.
 
     Examples
     --------
@@ -72,7 +76,7 @@ class Camera:
         gain: float = 1.0,
         stage: str = "post-adc",
         network: SwitchNetwork | None = None,
-        sampler: str = "exact",
+        sampler: str = "fast",
     ) -> None:
         self.params = sensor if isinstance(sensor, SensorParams) else sensor_preset(sensor)
         if multiplexer is not None and not isinstance(multiplexer, Multiplexer):
@@ -118,20 +122,24 @@ class Camera:
         )
 
     def capture(
-        self, scene: Scene, exposure_s: float = REFERENCE_EXPOSURE_S, frame: int = 0, nonce: bytes | None = None
+        self,
+        scene: Scene | SpectralScene,
+        exposure_s: float = REFERENCE_EXPOSURE_S,
+        frame: int = 0,
+        nonce: bytes | None = None,
     ) -> RawFrame:
         """Expose the sensor to a scene and read it out.
 
-        Light takes this way: camera colours and colour filter, exposure, PRNU, dark current and hot pixels, shot
-        noise, full well and blooming, defects, DSNU, reset, telegraph and read noise; then column pattern, row and
-        banding noise, gain, black level and converter. Behind all that a multiplexer at stage "post-adc" moves
-        finished codes, so ``frame.unshuffle(key)`` is bit for bit the frame of the same camera without one. At stage
-        "pre-adc" it sits before the column pattern.
+        Light takes this way: camera colours and colour filter, exposure, PRNU, dark current, hot pixels and storage
+        leakage, shot noise, full well and blooming, defects, DSNU, reset, telegraph and read noise; then column
+        pattern, row and banding noise, gain, black level and converter. Behind all that a multiplexer at stage
+        "post-adc" moves finished codes, so ``frame.unshuffle(key)`` is bit for bit the frame of the same camera
+        without one. At stage "pre-adc" it sits before the column pattern.
 
         Parameters
         ----------
-        scene : Scene
-            What is in front of the lens.
+        scene : Scene or SpectralScene
+            What is in front of the lens. Spectra need a sensor with a ``spectral_qe``.
         exposure_s : float
             Exposure time; 0.01 s makes a scene value of 1.0 saturate.
         frame : int
@@ -147,8 +155,10 @@ class Camera:
         ------
         CaptureError
             For a scene smaller than one colour-filter period, an impossible exposure, or a nonce without multiplexer.
+        SceneError
+            For spectra on a sensor without a spectral quantum efficiency.
         """
-        if not isinstance(scene, Scene):
+        if not isinstance(scene, Scene | SpectralScene):
             raise CaptureError(f"capture needs a sensor.Scene, got {type(scene).__name__}; see Scene.from_array")
         _check_range("exposure_s", exposure_s, 0, 1e5)
         check_integer("frame", frame, 32)
@@ -164,6 +174,7 @@ class Camera:
             exposure_s=exposure_s,
             sampler=self.sampler,
             maps=self._fixed_maps(light.shape),
+            wait_s=storage_wait_s(self.params, light.shape) if self.params.storage_leaks else None,
         )
         rear = ChargeToCodes(params=self.params, seed=self.seed, frame=frame, gain=self.gain)
         if self.multiplexer is None:
@@ -180,7 +191,9 @@ class Camera:
         self._maps.prepare(*(stream for stream, spread in spreads.items() if spread != 0))
         return self._maps
 
-    def _on_sensor(self, scene: Scene) -> Scene:
+    def _on_sensor(self, scene: Scene | SpectralScene) -> Scene:
+        if isinstance(scene, SpectralScene):
+            scene = scene.seen_by(self.params)
         rows, columns = cfa_tile(self.params.cfa).shape
         light = scene.cut(rows, columns) if self.shape is None else scene.fit(self.shape)
         if 0 in light.shape:
@@ -196,7 +209,7 @@ class Camera:
 
         def expose(first: int, end: int) -> None:
             charge_e = front.rows(light, first, end) if spilt is None else spilt[first:end]
-            codes[first:end] = rear.rows(charge_e, first)
+            rear.rows(charge_e, first, codes[first:end])
 
         for_each_band(height, width, cfa_tile(self.params.cfa).shape[0], expose)
         codes.flags.writeable = False
@@ -208,30 +221,45 @@ class Camera:
         """Return the frame of a multiplexer that moves voltages."""
         height, width = light.shape
         rows, columns = cfa_tile(self.params.cfa).shape
-        nonce = new_nonce() if nonce is None else nonce
+        given, nonce = nonce, new_nonce() if nonce is None else nonce
         unit = mux.unit_for(rgb=False)
         order = mux.permutation((height, width), nonce, unit=unit, period=(rows, columns))
-        charge_e = order.shuffle(front.frame_rows(light))
         has_switches = mux.pattern != "rows"
-        if has_switches:
-            charge_e = self.network.settled(charge_e)
+        if self.params.storage_leaks:
+            wait_s = storage_wait_s(self.params, light.shape, order, self.network if has_switches else None)
+            front = replace(front, wait_s=wait_s)
+        charge_e, source = front.frame_rows(light).reshape(-1), order.source
         codes = np.empty((height, width), np.uint16)
+        held = np.zeros((1, width), np.float32)
+        # Some rows at a time: what the whole frame looks like in slot order is never needed.
+        for top, bottom in row_bands(height, width, READ_PX):
+            at_columns = np.empty((bottom - top, width), np.float32)
 
-        def read(first: int, end: int) -> None:
-            at_columns = charge_e[first:end]
+            def move(first: int, end: int, to: NDArray[np.float32] = at_columns, top: int = top) -> None:
+                slots = source[(top + first) * width : (top + end) * width]
+                np.take(charge_e, slots, out=to[first:end].reshape(-1), mode="clip")
+
+            for_each_band(bottom - top, width, 1, move)
             if has_switches:
-                at_columns = self.network.sampled(
-                    at_columns,
-                    NoiseSource(seed=self.seed, frame=front.frame, origin=(first, 0)),
-                    temperature_k=self.temperature_k,
-                    conversion_gain_v_per_e=self.params.conversion_gain_v_per_e,
-                )
-            codes[first:end] = rear.rows(at_columns, first)
+                held = at_columns = self.network.settled(at_columns, held[-1])
 
-        for_each_band(height, width, 1, read)
+            def read(first: int, end: int, volts: NDArray[np.float32] = at_columns, top: int = top) -> None:
+                volts = volts[first:end]
+                if has_switches:
+                    volts = self.network.sampled(
+                        volts,
+                        NoiseSource(seed=self.seed, frame=front.frame, origin=(top + first, 0)),
+                        temperature_k=self.temperature_k,
+                        conversion_gain_v_per_e=self.params.conversion_gain_v_per_e,
+                    )
+                rear.rows(volts, top + first, codes[top + first : top + end])
+
+            for_each_band(bottom - top, width, 1, read)
         codes.flags.writeable = False
+        if given is not None:
+            mux.count(nonce, codes)
         natural = self._natural(codes, front.exposure_s)
-        return replace(natural, key_id=mux.key.id, nonce=nonce, pattern=mux.pattern, unit=unit)
+        return replace(natural, key_id=mux.key.id, nonce=nonce, pattern=mux.pattern, unit=unit, stage="pre-adc")
 
     def _natural(self, codes: NDArray[np.uint16], exposure_s: float) -> RawFrame:
         params = self.params

@@ -34,8 +34,8 @@ class ChargeToCodes:
     frame: int
     gain: float
 
-    def rows(self, charge_e: NDArray[np.float32], first: int) -> NDArray[np.uint16]:
-        """Return the codes of whole rows of the readout.
+    def rows(self, charge_e: NDArray[np.float32], first: int, out: NDArray[np.uint16]) -> None:
+        """Convert whole rows of the readout.
 
         Parameters
         ----------
@@ -43,6 +43,8 @@ class ChargeToCodes:
             Signal at the converters, in electrons.
         first : int
             Place of the first of these rows in the readout.
+        out : ndarray of uint16, shape (rows, W)
+            Filled with the codes.
         """
         params = self.params
         noise = NoiseSource(seed=self.seed, frame=self.frame, origin=(first, 0))
@@ -56,11 +58,13 @@ class ChargeToCodes:
             weights = capacitor_weights(
                 charge_e.shape[1], params.bit_depth, params.capacitor_mismatch_percent, self.seed
             )
-            return convert_sar(charge_e, weights, gain_dn_per_e=gain, black_level_dn=params.black_level_dn)
-        return convert(
+            out[...] = convert_sar(charge_e, weights, gain_dn_per_e=gain, black_level_dn=params.black_level_dn)
+            return
+        convert(
             charge_e,
             gain_dn_per_e=gain,
             black_level_dn=params.black_level_dn,
             bit_depth=params.bit_depth,
             ramp_curvature_dn=params.ramp_curvature_dn if params.converter == "single-slope" else 0.0,
+            out=out,
         )

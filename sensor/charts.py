@@ -70,6 +70,16 @@ def colour_chart(shape: tuple[int, int], level: float = 1.0) -> Scene:
     return Scene.from_array(fields[np.arange(height) * 4 // height][:, np.arange(width) * 6 // width])
 
 
+CHARTS: dict[str, Callable[[tuple[int, int]], Scene]] = {
+    "flat": flat_chart,
+    "ramp": ramp_chart,
+    "slanted-edge": slanted_edge_chart,
+    "colour-checker": colour_chart,
+    "star": star_chart,
+}
+"""Every chart by name, each a function of the shape."""
+
+
 def _checked(shape: tuple[int, int]) -> tuple[int, int]:
     height, width = shape
     if not (0 < height <= 1 << 16 and 0 < width <= 1 << 16):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 CONVERTERS = ("single-slope", "sar")
+SHUTTERS = ("rolling", "global")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,9 @@ class CircuitFigures:
         Process of the pixel array, which sets the wires' capacitance, and supply of its drivers.
     conversion_gain_v_per_e : float
         Volts an electron makes at the column.
+    shutter : str
+        ``"rolling"``: each row is exposed just before it is read. ``"global"``: all rows together, and their charge
+        waits in storage nodes.
     """
 
     converter: str = "single-slope"
@@ -44,6 +48,7 @@ class CircuitFigures:
     process_nm: float = 90.0
     supply_v: float = 2.8
     conversion_gain_v_per_e: float = 1e-4
+    shutter: str = "rolling"
 
 
 CIRCUIT_RANGES: dict[str, tuple[float, float]] = {

@@ -43,6 +43,11 @@ class Stream(IntEnum):
     SWITCH_RESET = 18
     SWITCH_INJECTION = 19
     PAIR = 20
+    DIM = 21
+
+
+FIXED_STEP = 2.0**-12
+"""Normal numbers of fixed patterns are whole multiples of this, so that two bytes hold one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +100,22 @@ class NoiseSource:
         return out
 
     def normals(self, stream: Stream, shape: tuple[int, int], *, fixed: bool = False) -> NDArray[np.float32]:
-        """Return one standard normal number for each photosite; parameters as for :meth:`words`."""
+        """Return one standard normal number for each photosite; parameters as for :meth:`words`.
 
-        def draw() -> NDArray[np.float32]:
-            return standard_normal(self.words(stream, shape, fixed=fixed))
+        Those of fixed patterns are whole multiples of :data:`FIXED_STEP`, 2**-12.
+        """
+        if fixed:
+            return self.fixed_codes(stream, shape) * np.float32(FIXED_STEP)
+        return standard_normal(self.words(stream, shape))
 
-        if fixed and self.maps is not None and self.origin[1] == 0 and shape[1] == self.maps.shape[1]:
+    def fixed_codes(self, stream: Stream, shape: tuple[int, int]) -> NDArray[np.int16]:
+        """Return the normal numbers of a fixed pattern, in units of :data:`FIXED_STEP`."""
+
+        def draw() -> NDArray[np.int16]:
+            exact = standard_normal(self.words(stream, shape, fixed=True))
+            return np.rint(exact * np.float32(1 / FIXED_STEP)).astype(np.int16)
+
+        if self.maps is not None and self.origin[1] == 0 and shape[1] == self.maps.shape[1]:
             first = self.origin[0]
             kept = self.maps.rows(stream, first, first + shape[0], draw)
             return draw() if kept is None else kept

@@ -6,6 +6,7 @@ Specification", version 1.4 (2012); tag numbers below are theirs.
 
 import struct
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def _packed(kind: int, value: Any) -> tuple[bytes, int]:
     return struct.pack("<" + _LETTER[kind] * len(value), *value), len(value)
 
 
+@lru_cache(maxsize=1024)  # the numbers of one camera repeat from frame to frame, and a fraction takes long to find
 def _ratio(value: float) -> tuple[int, int]:
     """Return a fraction close to ``value`` whose parts fit 31 bits."""
     limit = 10**6

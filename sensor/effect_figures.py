@@ -16,6 +16,10 @@ class EffectFigures:
         the reference temperature; a share of 0 is off. See :mod:`sensor.hot_pixels`.
     defect_fraction : float
         Share of photosites that are dead or stuck, half each; 0 is off. See :mod:`sensor.defects`.
+    parasitic_light_share, storage_dark_e_per_s : float
+        Sensitivity to light of a global shutter's storage node, as a share of the photodiode's, and its dark current
+        at the reference temperature; 0 is off, and so are both with a rolling shutter. See
+        :mod:`sensor.storage_leakage`.
     full_well_knee : float
         Share of the full well at which the response begins to bend, 0 to 1; 1 is off. See :mod:`sensor.full_well`.
     blooming_fraction : float
@@ -47,6 +51,8 @@ class EffectFigures:
     hot_pixel_fraction: float = 0.0
     hot_pixel_e_per_s: float = 0.0
     defect_fraction: float = 0.0
+    parasitic_light_share: float = 0.0
+    storage_dark_e_per_s: float = 0.0
     full_well_knee: float = 1.0
     blooming_fraction: float = 0.0
     cds: bool = True
@@ -71,6 +77,8 @@ EFFECT_RANGES: dict[str, tuple[float, float]] = {
     "hot_pixel_fraction": (0, 1),
     "hot_pixel_e_per_s": (0, 1e9),
     "defect_fraction": (0, 1),
+    "parasitic_light_share": (0, 1),
+    "storage_dark_e_per_s": (0, 1e9),
     "full_well_knee": (0, 1),
     "blooming_fraction": (0, 1),
     "reset_noise_e": (0, 1e4),

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 
 class FixedMaps:
-    """Standard normal numbers of the photosites of one camera, a map for each pattern; filled row by row on first use.
+    """Normal numbers of the photosites of one camera, a map for each pattern; filled row by row on first use.
 
-    A map takes four bytes a photosite. Threads may ask for different rows at once: a row's numbers do not depend on
-    who draws them.
+    They are kept as :meth:`sensor.counter_rng.NoiseSource.fixed_codes`, two bytes a photosite. Threads may ask for
+    different rows at once: a row's numbers do not depend on who draws them.
 
     Parameters
     ----------
@@ -21,17 +21,17 @@ class FixedMaps:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
-        self._maps: dict[int, NDArray[np.float32]] = {}
+        self._maps: dict[int, NDArray[np.int16]] = {}
         self._filled: dict[int, NDArray[np.bool_]] = {}
 
     def prepare(self, *patterns: int) -> None:
         """Make room for patterns; call it before threads ask for rows."""
         for pattern in patterns:
             if pattern not in self._maps:
-                self._maps[pattern] = np.empty(self.shape, np.float32)
+                self._maps[pattern] = np.empty(self.shape, np.int16)
                 self._filled[pattern] = np.zeros(self.shape[0], np.bool_)
 
-    def rows(self, pattern: int, first: int, end: int, draw: Callable[[], NDArray[Any]]) -> NDArray[np.float32] | None:
+    def rows(self, pattern: int, first: int, end: int, draw: Callable[[], NDArray[Any]]) -> NDArray[np.int16] | None:
         """Return rows of a pattern, from ``draw`` if they are asked for the first time; None if it is not kept."""
         kept = self._maps.get(pattern)
         if kept is None:

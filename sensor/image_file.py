@@ -18,7 +18,8 @@ def read_image(path: str | Path) -> NDArray[Any]:
 
     16-bit files stay 16-bit and grey ones stay grey. Alpha is dropped and the stored colour under it kept, as
     OpenCV does. An EXIF orientation is applied. Files that end too early are refused, where OpenCV would return a
-    picture with a grey lower part.
+    picture with a grey lower part. Bytes that were changed inside a JPEG may go unseen: the format has no checksum,
+    and most wrong bits decode to some other picture (PNG and TIFF with deflate have one).
 
     Parameters
     ----------
@@ -34,6 +35,16 @@ def read_image(path: str | Path) -> NDArray[Any]:
     SceneError
         Naming the file, when it is missing, empty, cut short, no picture, or not of 8 or 16 bits.
     """
+    image = decoded_image(path)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise SceneError(f"{path}: pixels of type {image.dtype}; give an 8 or 16 bit picture, or use Scene.from_array")
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray(image)
+
+
+def decoded_image(path: str | Path) -> Any:
+    """Return what OpenCV decodes from a whole picture file: any type of number, colours as BGR; errors likewise."""
     data = _read_bytes(Path(path))
     if _is_cut_short(data):
         raise SceneError(f"{path}: the picture is cut short; the file ends before its last pixel")
@@ -43,11 +54,7 @@ def read_image(path: str | Path) -> NDArray[Any]:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise SceneError(f"{path}: not a picture that can be read; is it damaged, too large, or another kind of file?")
-    if image.dtype not in (np.uint8, np.uint16):
-        raise SceneError(f"{path}: pixels of type {image.dtype}; give an 8 or 16 bit picture, or use Scene.from_array")
-    if image.ndim == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return np.ascontiguousarray(image)
+    return image
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The lens: what it does to the picture before the sensor sees it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from sensor.errors import SceneError
 from sensor.lens_shading import relative_illumination
+from sensor.point_spread import normalised_psf, read_psf
 from sensor.scene import Scene
 
 
@@ -19,8 +21,9 @@ class Lens:
     ----------
     blur_px : float
         Standard deviation of a Gaussian point-spread function; 0 is off.
-    psf : ndarray of float, shape (n, m), optional
+    psf : ndarray of float, shape (n, m), or path, optional
         A measured point-spread function instead, odd in both directions, not negative; it is scaled to a sum of 1.
+        A path is read by :func:`sensor.read_psf`.
     falloff : float
         Relative illumination, see :func:`sensor.correct_shading`; 0 is off.
     red_shift_px, blue_shift_px : float
@@ -28,7 +31,7 @@ class Lens:
     """
 
     blur_px: float = 0.0
-    psf: NDArray[np.floating] | None = None
+    psf: NDArray[np.floating] | str | Path | None = None
     falloff: float = 0.0
     red_shift_px: float = 0.0
     blue_shift_px: float = 0.0
@@ -45,10 +48,8 @@ class Lens:
                 raise SceneError(f"{name} of a lens must be from {low} to {high}, got {getattr(self, name)!r}")
         if self.psf is None:
             return
-        psf = np.asarray(self.psf, np.float64)
-        odd = psf.ndim == 2 and psf.shape[0] % 2 == psf.shape[1] % 2 == 1
-        if not odd or not (psf.min() >= 0 and 0 < psf.sum() < np.inf):
-            raise SceneError("a point-spread function is odd x odd numbers, none of them negative, with a sum above 0")
+        psf = read_psf(self.psf) if isinstance(self.psf, str | Path) else normalised_psf(self.psf)
+        object.__setattr__(self, "psf", psf)
         if self.blur_px != 0:
             raise SceneError("give a lens either blur_px or psf, not both")
 
@@ -71,9 +72,9 @@ class Lens:
                     _scaled(light[:, :, 2], self.blue_shift_px),
                 ]
             )
-        if self.psf is not None:
+        if isinstance(self.psf, np.ndarray):
             # filter2D correlates; the flipped kernel makes it the convolution that light does.
-            kernel = np.asarray(self.psf, np.float64)[::-1, ::-1] / np.sum(self.psf)
+            kernel = np.ascontiguousarray(self.psf[::-1, ::-1])
             light = np.asarray(cv2.filter2D(light, -1, kernel, borderType=cv2.BORDER_REFLECT_101), np.float32)
         elif self.blur_px:
             blurred = cv2.GaussianBlur(light, (0, 0), self.blur_px, borderType=cv2.BORDER_REFLECT_101)
@@ -81,7 +82,7 @@ class Lens:
         if self.falloff:
             shade = relative_illumination((height, width), self.falloff, 0, height)
             light = light * (shade if light.ndim == 2 else shade[:, :, None])
-        return Scene.from_array(light)
+        return Scene(np.ascontiguousarray(light, np.float32))
 
 
 def _scaled(channel: NDArray[np.float32], corner_px: float) -> NDArray[np.float32]:

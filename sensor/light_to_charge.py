@@ -15,7 +15,7 @@ from sensor.counter_rng import NoiseSource, Stream
 from sensor.dark_current import dark_current
 from sensor.defects import defects
 from sensor.dsnu import dsnu
-from sensor.fast_draws import fast_shot_and_read
+from sensor.fast_draws import expose, fast_shot_and_read
 from sensor.fixed_maps import FixedMaps
 from sensor.full_well import full_well
 from sensor.hot_pixels import hot_pixels
@@ -23,6 +23,7 @@ from sensor.params import REFERENCE_EXPOSURE_S, SensorParams
 from sensor.reset_noise import reset_noise
 from sensor.scene import Scene
 from sensor.shot_noise import shot_noise
+from sensor.storage_leakage import storage_leakage
 from sensor.telegraph_noise import telegraph_noise
 from sensor.tukey_noise import tukey_noise
 
@@ -43,6 +44,8 @@ class LightToCharge:
         ``"exact"`` or ``"fast"``, see :class:`sensor.Camera`.
     maps : FixedMaps, optional
         Where PRNU and DSNU are kept from frame to frame.
+    wait_s : ndarray of float32, shape (H, 1) or (H, W), optional
+        How long the charge of each photosite of the frame waits in its storage node; without it nothing leaks.
     """
 
     params: SensorParams
@@ -53,10 +56,15 @@ class LightToCharge:
     exposure_s: float
     sampler: str = "exact"
     maps: FixedMaps | None = None
+    wait_s: NDArray[np.float32] | None = None
 
     def rows(self, light: Scene, first: int, end: int) -> NDArray[np.float32]:
         """Return what rows ``first`` to ``end`` hand over, in electrons, float32, shape (rows, W)."""
         noise = self._noise(first)
+        if self._is_usual:
+            charge_e = np.empty((end - first, light.shape[1]), np.float32)
+            self._expose(light, first, noise, charge_e)
+            return charge_e
         collected, normals = self._collected(light, first, end, noise)
         return self._handed_over(collected, normals, noise)
 
@@ -66,6 +74,13 @@ class LightToCharge:
         height, width = light.shape
         step = cfa_tile(params.cfa).shape[0]
         charge = np.empty((height, width), np.float32)
+        if self._is_usual:
+
+            def expose_band(first: int, end: int) -> None:
+                self._expose(light, first, self._noise(first), charge[first:end])
+
+            for_each_band(height, width, step, expose_band)
+            return charge
         # Numbers for the read noise that were drawn together with the electrons; empty where they were not.
         normals = np.empty((height if self._draws_pairs else 0, width), np.float32)
 
@@ -92,21 +107,63 @@ class LightToCharge:
     def _noise(self, first: int) -> NoiseSource:
         return NoiseSource(seed=self.seed, frame=self.frame, origin=(first, 0), maps=self.maps)
 
+    @cached_property
+    def _is_usual(self) -> bool:
+        """Whether light becomes charge by the effects that nearly every sensor has, and one pass does them all."""
+        params = self.params
+        return (
+            self._draws_pairs
+            and params.blooming_fraction == 0
+            and self.wait_s is None
+            and (params.hot_pixel_fraction == 0 or params.hot_pixel_e_per_s == 0)
+            and not self._has_rare_effects
+        )
+
+    def _expose(self, light: Scene, first: int, noise: NoiseSource, out: NDArray[np.float32]) -> None:
+        """Fill ``out`` with what the rows from ``first`` on hand over."""
+        params = self.params
+        expose(
+            light.light(first, first + out.shape[0]),
+            cfa_tile(params.cfa),
+            self._response,
+            noise,
+            electrons=self._electrons,
+            prnu_share=params.prnu_percent / 100,
+            dark_e=self._dark_e(params.dark_current_e_per_s),
+            full_well_e=params.full_well_e,
+            dsnu_e=params.dsnu_e,
+            read_noise_e=params.gauss_noise_e(self.gain),
+            out=out,
+        )
+
+    @property
+    def _electrons(self) -> float:
+        return self.params.saturation_e * self.exposure_s / REFERENCE_EXPOSURE_S
+
     def _collected(
         self, light: Scene, first: int, end: int, noise: NoiseSource
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the electrons that light and heat free, before anything limits them, and normals drawn with them."""
         params = self.params
-        electrons = np.float32(params.saturation_e * self.exposure_s / REFERENCE_EXPOSURE_S)
         seen = sample_mosaic(light.light(first, end), cfa_tile(params.cfa), self._response)
+        # Before the next line, which works in place.
+        rate = None if self.wait_s is None else seen * np.float32(params.saturation_e / REFERENCE_EXPOSURE_S)
         mean_e = expected_electrons(
             seen,
-            electrons,
+            np.float32(self._electrons),
             np.float32(params.prnu_percent / 100),
             _normals(Stream.PRNU, params.prnu_percent, seen.shape, noise, fixed=True),
             np.float32(self._dark_e(params.dark_current_e_per_s)),
         )
         mean_e = hot_pixels(mean_e, params.hot_pixel_fraction, self._dark_e(params.hot_pixel_e_per_s), noise)
+        if rate is not None and self.wait_s is not None:
+            mean_e = storage_leakage(
+                mean_e,
+                rate,
+                self.wait_s[first:end],
+                parasitic_share=params.parasitic_light_share,
+                dark_e_per_s=self._dark_e(params.storage_dark_e_per_s, seconds=1.0),
+            )
         if self._draws_pairs:
             return fast_shot_and_read(mean_e, noise)
         return (shot_noise(mean_e, noise) if params.shot_noise else mean_e), np.empty((0, seen.shape[1]), np.float32)
@@ -146,13 +203,13 @@ class LightToCharge:
             or params.tukey_noise_e(self.gain) != 0
         )
 
-    def _dark_e(self, rate_e_per_s: float) -> float:
+    def _dark_e(self, rate_e_per_s: float, seconds: float | None = None) -> float:
         return dark_current(
             rate_e_per_s,
             temperature_k=self.temperature_k,
             reference_k=self.params.dark_reference_k,
             doubling_k=self.params.dark_doubling_k,
-            exposure_s=self.exposure_s,
+            exposure_s=self.exposure_s if seconds is None else seconds,
         )
 
 

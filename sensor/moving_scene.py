@@ -73,7 +73,7 @@ def moving_scene(scenes: Sequence[Scene], period_s: float, timeline: ReadoutTime
             part = share[:, None, None] * scene.rows(0, height)
             light = part if light is None else light + part
     assert light is not None
-    return Scene.from_array(light)
+    return Scene(np.ascontiguousarray(light, np.float32))
 
 
 def read_video(path: str | Path, *, most_frames: int = 300) -> tuple[list[Scene], float]:

@@ -8,9 +8,10 @@ from typing import NoReturn
 import numpy as np
 
 from sensor.cfa import cfa_tile
-from sensor.circuit_figures import CIRCUIT_RANGES, CONVERTERS, CircuitFigures
+from sensor.circuit_figures import CIRCUIT_RANGES, CONVERTERS, SHUTTERS, CircuitFigures
 from sensor.effect_figures import EFFECT_RANGES, READ_NOISES, EffectFigures
 from sensor.errors import PresetError, RawFrameError
+from sensor.spectral_qe import SpectralQe
 from sensor.tukey_noise import tukey_deviation
 
 REFERENCE_EXPOSURE_S = 0.01
@@ -54,6 +55,9 @@ class SensorParams(EffectFigures, CircuitFigures):
         Spread of sensitivity and of offset between photosites; 0 is off.
     quantum_efficiency : float
         Electrons per photon of green light, 0 to 1; turns electrons into photons in reports.
+    spectral_qe : SpectralQe, optional
+        Electrons per photon over wavelength, a curve for each colour of the filter array: what
+        :class:`sensor.SpectralScene` needs. Scenes of colours do without: their colours are those of ``color_matrix``.
     color_matrix : tuple of 3 rows of 3 floats
         White-balanced camera colours to linear sRGB. Each row sums to 1, so that white stays white.
     white_balance : tuple of 3 floats
@@ -84,6 +88,7 @@ class SensorParams(EffectFigures, CircuitFigures):
     quantum_efficiency: float
     color_matrix: Matrix
     white_balance: tuple[float, float, float]
+    spectral_qe: SpectralQe | None = None
     shot_noise: bool = True
     provenance: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -113,6 +118,7 @@ class SensorParams(EffectFigures, CircuitFigures):
             self._within(name, low, high)
         self._one_of("read_noise_kind", READ_NOISES)
         self._one_of("converter", CONVERTERS)
+        self._one_of("shutter", SHUTTERS)
         self._check_colour()
 
     def _refuse(self, names: str, rule: str) -> NoReturn:
@@ -129,6 +135,8 @@ class SensorParams(EffectFigures, CircuitFigures):
             self._refuse(name, f"be one of {', '.join(choices)}, not {getattr(self, name)!r}")
 
     def _check_colour(self) -> None:
+        if self.spectral_qe is not None and not isinstance(self.spectral_qe, SpectralQe):
+            self._refuse("spectral_qe", f"be a sensor.SpectralQe, not {type(self.spectral_qe).__name__}")
         try:
             matrix = np.asarray(self.color_matrix, np.float64)
             gains = np.asarray(self.white_balance, np.float64)
@@ -145,6 +153,11 @@ class SensorParams(EffectFigures, CircuitFigures):
     def saturation_e(self) -> float:
         """Electrons that saturate a photosite at base gain: the smaller of well and converter range."""
         return min(self.full_well_e, ((1 << self.bit_depth) - 1 - self.black_level_dn) / self.gain_dn_per_e)
+
+    @property
+    def storage_leaks(self) -> bool:
+        """Whether charge waits in storage nodes that light or heat reaches."""
+        return self.shutter == "global" and (self.parasitic_light_share != 0 or self.storage_dark_e_per_s != 0)
 
     def white_level_dn(self, gain: float = 1.0) -> int:
         """Return the code of a saturated photosite when the amplifier stands at ``gain`` times base gain."""

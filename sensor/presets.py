@@ -1,7 +1,8 @@
 """Sensors as data files that users can read, copy and edit.
 
 A preset is a TOML file: ``name`` and ``title``, then one table per figure with its ``value`` and either ``source``
-(where it was published) or ``assumed`` (why this value, when nobody published it).
+(where it was published) or ``assumed`` (why this value, when nobody published it). The value of ``spectral_qe`` is a
+table of lists, ``wavelength_nm`` and a curve for each colour, or the name of a file of such columns beside the preset.
 """
 
 import tomllib
@@ -13,6 +14,8 @@ from typing import Any, get_type_hints
 
 from sensor.errors import PresetError
 from sensor.params import SensorParams
+from sensor.preset_file import toml_value, write_toml
+from sensor.spectral_qe import SpectralQe
 
 _MAX_BYTES = 1 << 20
 
@@ -55,7 +58,7 @@ def sensor_preset(name_or_path: str | Path) -> SensorParams:
             raise PresetError(
                 f"there is no sensor preset {text!r}; choose one of {', '.join(known)}, or give a .toml file"
             )
-        return _parse(files("sensor").joinpath("presets", f"{text}.toml").read_text("utf-8"), text)
+        return _parse(_shipped(text), text)
     try:
         path = Path(text)
         if path.stat().st_size > _MAX_BYTES:
@@ -65,6 +68,34 @@ def sensor_preset(name_or_path: str | Path) -> SensorParams:
         raise PresetError(f"{text}: cannot read the sensor preset ({error.strerror})") from None
     except UnicodeDecodeError:
         raise PresetError(f"{text}: a sensor preset is UTF-8 text, this file is not") from None
+
+
+def copy_preset(name: str, path: str | Path) -> None:
+    """Write a copy of a sensor that comes with the package, to be edited; its name becomes that of the file.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`list_presets`.
+    path : str or Path
+        Ends in ``.toml``; must not exist yet.
+
+    Raises
+    ------
+    PresetError
+        For another name or ending, and when the file exists or cannot be written.
+    """
+    where = Path(path)
+    if name not in list_presets():
+        raise PresetError(f"there is no sensor preset {name!r}; choose one of {', '.join(list_presets())}")
+    if where.exists():
+        raise PresetError(f"{path}: the file exists already; give another name, so that no edits are lost")
+    text = _shipped(name).replace(f'name = "{name}"', f"name = {toml_value(where.stem)}", 1)
+    write_toml(where, text)
+
+
+def _shipped(name: str) -> str:
+    return files("sensor").joinpath("presets", f"{name}.toml").read_text("utf-8")
 
 
 def _parse(text: str, where: str) -> SensorParams:
@@ -104,4 +135,18 @@ def _figure(where: str, name: str, entry: object) -> tuple[Any, str]:
         value = tuple(tuple(row) if isinstance(row, list) else row for row in value)
     elif name == "white_balance" and isinstance(value, list):
         value = tuple(value)
+    elif name == "spectral_qe":
+        value = _curves(where, value)
     return value, entry["source"] if origins == ["source"] else f"assumed: {entry['assumed']}"
+
+
+def _curves(where: str, value: object) -> SpectralQe:
+    """Return the curves that a preset holds, or that lie in a file beside it."""
+    if isinstance(value, str):
+        return SpectralQe.from_file(Path(where).parent / value)
+    if not isinstance(value, dict):
+        raise PresetError(f"{where}: spectral_qe must be a table with wavelength_nm and a list for each colour")
+    try:
+        return SpectralQe.from_mapping(value)
+    except PresetError as error:
+        raise PresetError(f"{where}: {error}") from None

@@ -16,6 +16,8 @@ from sensor.errors import RawFileError, RawFrameError
 from sensor.raw_reader import load_raw
 from sensor.raw_writer import save_dng
 
+STAGES = ("post-adc", "pre-adc")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RawFrame:
@@ -49,6 +51,12 @@ class RawFrame:
         Id of the key, readout pattern and unit of a shuffled frame; None for a natural one.
     nonce : bytes or None
         The 16 public bytes of this frame's shuffle.
+    stage : str or None
+        Where the multiplexer of a shuffled frame sat, ``"post-adc"`` (what a shuffled frame is taken for when nothing
+        is said) or ``"pre-adc"``; None for a natural one.
+    orientation : int
+        How the picture is to be turned for looking at it, 1 to 8 as in TIFF, see :func:`sensor.orientation.upright`.
+        The mosaic lies as the sensor does.
     """
 
     mosaic: NDArray[np.uint16]
@@ -66,19 +74,23 @@ class RawFrame:
     nonce: bytes | None = None
     pattern: str | None = None
     unit: str | None = None
+    stage: str | None = None
+    orientation: int = 1
 
     def __post_init__(self) -> None:
         tile = cfa_tile(self.cfa)
         mosaic = np.asarray(self.mosaic)
         if mosaic.ndim != 2 or mosaic.dtype != np.uint16 or mosaic.size == 0:
             raise RawFrameError(f"a mosaic is uint16 of shape (H, W), got {mosaic.dtype} of shape {mosaic.shape}")
-        for name in ("bit_depth", "white_level"):
+        for name in ("bit_depth", "white_level", "orientation"):
             self._number(name, int)
         for name in ("exposure_s", "gain_dn_per_e", "read_noise_e"):
             if getattr(self, name) is not None:
                 self._number(name, float)
         if not 8 <= self.bit_depth <= 16:
             raise RawFrameError(f"bit_depth must be 8 to 16, got {self.bit_depth}")
+        if not 1 <= self.orientation <= 8:
+            raise RawFrameError(f"orientation must be 1 to 8, as in TIFF, got {self.orientation}")
         black = np.asarray(self.black_level, np.float64)
         black = self._frozen("black_level", np.full(tile.shape, black) if black.ndim == 0 else black, tile.shape)
         if not black.max() < self.white_level <= (1 << self.bit_depth) - 1 or black.min() < 0:
@@ -92,6 +104,10 @@ class RawFrame:
         readout = (self.key_id, self.nonce, self.pattern, self.unit)
         if any(part is None for part in readout) and any(part is not None for part in readout):
             raise RawFrameError("key_id, nonce, pattern and unit of a shuffled frame belong together")
+        if self.key_id is not None and self.stage is None:
+            object.__setattr__(self, "stage", STAGES[0])
+        if self.stage is not None and (self.key_id is None or self.stage not in STAGES):
+            raise RawFrameError(f"the stage of a shuffled frame is one of {', '.join(STAGES)}, got {self.stage!r}")
         if self.key_id is not None and not re.fullmatch("[0-9a-f]{16}", self.key_id):
             raise RawFrameError(f"key_id must be 16 hexadecimal digits, got {self.key_id!r}")
         if self.nonce is not None and len(self.nonce) != 16:
@@ -120,7 +136,8 @@ class RawFrame:
 
     def __repr__(self) -> str:
         height, width = self.shape
-        order = f"shuffled ({self.pattern}, {self.unit}) by key {self.key_id}" if self.is_shuffled else "natural"
+        readout = f"{self.pattern}, {self.unit}, {self.stage}"
+        order = f"shuffled ({readout}) by key {self.key_id}" if self.is_shuffled else "natural"
         return f"RawFrame({height} x {width} {self.cfa}, {self.bit_depth} bit, {self.sensor or 'unknown'}, {order})"
 
     @property
@@ -170,9 +187,14 @@ class RawFrame:
         permutation = self.readout_permutation(key, force=force)
         if permutation is None:
             return self
-        return replace(
-            self, mosaic=_owned(permutation.unshuffle(self.mosaic)), key_id=None, nonce=None, pattern=None, unit=None
-        )
+        return self._in_natural_order(_owned(permutation.unshuffle(self.mosaic)))
+
+    def as_if_natural(self) -> Self:
+        """Return the frame as software that knows nothing of the shuffle takes it: slots for photosites."""
+        return self._in_natural_order(self.mosaic)
+
+    def _in_natural_order(self, mosaic: NDArray[np.uint16]) -> Self:
+        return replace(self, mosaic=mosaic, key_id=None, nonce=None, pattern=None, unit=None, stage=None)
 
     def shuffle(self, multiplexer: Multiplexer, nonce: bytes | None = None) -> Self:
         """Return the frame as if the sensor had read it out through ``multiplexer``.
@@ -188,10 +210,15 @@ class RawFrame:
         ------
         RawFrameError
             When the frame is shuffled already.
+        FixedNonceError
+            When the multiplexer has shuffled 16 other frames under this nonce.
         """
         if self.is_shuffled:
             raise RawFrameError("this frame is shuffled already; unshuffle it first")
-        nonce = new_nonce() if nonce is None else nonce
+        if nonce is None:
+            nonce = new_nonce()
+        else:
+            multiplexer.count(nonce, self.mosaic)
         unit = multiplexer.unit_for(rgb=False)
         rows, columns = cfa_tile(self.cfa).shape
         permutation = multiplexer.permutation(self.shape, nonce, unit=unit, period=(rows, columns))
@@ -202,6 +229,7 @@ class RawFrame:
             nonce=nonce,
             pattern=multiplexer.pattern,
             unit=unit,
+            stage="post-adc",
         )
 
     def save(self, path: str | Path, *, packed: bool = False) -> None:

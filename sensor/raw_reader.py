@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sensor.cfa import MONO
 from sensor.dng import private_data
 from sensor.errors import RawFileError
+from sensor.orientation import orientation_of_flip
 from sensor.raw_file import colour_pattern, open_raw, raw_image
 from sensor.raw_writer import FORMAT_VERSION, PRIVATE_PREFIX
 
@@ -19,8 +20,9 @@ def load_raw(path: str | Path) -> dict[str, Any]:
 
     Our own DNG gives the frame back exactly as it was saved. For other files LibRaw tells colour order, black level
     of each colour, white level, the camera's white balance (daylight's when the file has none; scaled so that the
-    smallest gain is 1) and colour matrix (the identity when LibRaw knows none). Gain, read noise and exposure are
-    None then. The mosaic is LibRaw's whole ``raw_image``, margins included.
+    smallest gain is 1) and colour matrix (the identity when LibRaw knows none). Gain and read noise are None
+    then, and so is the exposure time where the file does not tell it. The mosaic is LibRaw's whole ``raw_image``,
+    margins included, as the sensor lay; how the camera was held is the orientation.
 
     Raises
     ------
@@ -32,7 +34,9 @@ def load_raw(path: str | Path) -> dict[str, Any]:
         mosaic = np.array(raw_image(path, raw), np.uint16)
         mosaic.flags.writeable = False
         attributes = _foreign_attributes(path, raw) if own is None else _own_attributes(path, own, mosaic.shape)
-    return {"mosaic": mosaic, **attributes}
+        # Never kept among our own data, so that turning a file with other software works.
+        orientation = orientation_of_flip(raw.sizes.flip)
+    return {"mosaic": mosaic, "orientation": orientation, **attributes}
 
 
 def _own_metadata(path: str | Path) -> dict[str, Any] | None:
@@ -61,7 +65,9 @@ def _own_attributes(path: str | Path, content: dict[str, Any], shape: tuple[int,
             readout = {
                 name: _typed(content["readout"][name], (str,)) for name in ("key_id", "pattern", "unit", "nonce")
             }
-            attributes |= {**readout, "nonce": bytes.fromhex(readout["nonce"])}
+            # Files of the first releases do not tell the stage; all their command line could write was digital.
+            stage = _typed(content["readout"].get("stage", "post-adc"), (str,))
+            attributes |= {**readout, "nonce": bytes.fromhex(readout["nonce"]), "stage": stage}
     except (KeyError, TypeError, ValueError, OverflowError):
         raise _damaged(path) from None
     return attributes
@@ -107,6 +113,8 @@ def _foreign_attributes(path: str | Path, raw: Any) -> dict[str, Any]:
         "white_level": white,
         "white_balance": gains,
         "color_matrix": matrix,
+        # LibRaw gives 0 when the file does not tell.
+        "exposure_s": float(raw.other.shutter_speed) or None,
     }
 
 

@@ -77,7 +77,7 @@ def _tags(frame: RawFrame) -> Tags:
         262: (SHORT, [34892 if frame.cfa == MONO else 32803]),  # linear raw, or colour filter array
         271: (ASCII, make),
         272: (ASCII, model),
-        274: (SHORT, [1]),
+        274: (SHORT, [frame.orientation]),
         305: (ASCII, "ShuffleCam"),
         50706: (BYTE, [1, 4, 0, 0]),
         50707: (BYTE, [1, 1, 0, 0]),
@@ -122,6 +122,7 @@ def _private(frame: RawFrame) -> dict[str, Any]:
             "nonce": frame.nonce.hex(),
             "pattern": frame.pattern,
             "unit": frame.unit,
+            "stage": frame.stage,
         }
     return {
         "format": "shufflecam-raw",

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler import Multiplexer
+from scrambler import Multiplexer, Permutation
 from sensor.cfa import cfa_tile
+from sensor.circuit_figures import SHUTTERS
 from sensor.errors import CaptureError
 from sensor.params import SensorParams
 from sensor.switch_network import SwitchNetwork
@@ -117,7 +118,7 @@ def readout_timeline(
     shape: tuple[int, int] | None = None,
     row_order: NDArray[np.integer] | None = None,
     network: SwitchNetwork | None = None,
-    shutter: str = "rolling",
+    shutter: str | None = None,
 ) -> ReadoutTimeline:
     """Return the timeline of one frame.
 
@@ -134,9 +135,9 @@ def readout_timeline(
         rolling shutter, the exposure of a row moves with its place.
     network : SwitchNetwork, optional
         An analogue multiplexer before the converters.
-    shutter : str
+    shutter : str, optional
         ``"rolling"``: every row is exposed just before it is read. ``"global"``: all rows together, before the first
-        is read; later rows wait in their storage nodes.
+        is read; later rows wait in their storage nodes. The sensor's own by default.
 
     Raises
     ------
@@ -156,8 +157,9 @@ def readout_timeline(
         raise CaptureError(f"row_order must hold each of the {height} rows once")
     if not 0 <= exposure_s < np.inf:
         raise CaptureError(f"exposure_s must be a number, 0 or more, got {exposure_s!r}")
-    if shutter not in ("rolling", "global"):
-        raise CaptureError(f"shutter must be 'rolling' or 'global', got {shutter!r}")
+    shutter = params.shutter if shutter is None else shutter
+    if shutter not in SHUTTERS:
+        raise CaptureError(f"shutter must be one of {', '.join(SHUTTERS)}, got {shutter!r}")
     select = np.arange(height) * row_time_s(params, width, network)
     settle = params.analog_row_s + (0.0 if network is None else network.closed_s(width, params.bit_depth))
     convert = select + settle
@@ -187,5 +189,52 @@ def readout_row_order(
     rows, columns = cfa_tile(params.cfa).shape
     unit = multiplexer.unit_for(rgb=False)
     source = multiplexer.permutation(shape, nonce, unit=unit, period=(rows, columns)).source.reshape(shape) // width
-    first = source[:, 0].astype(np.int64)
-    return first if (source == first[:, None]).all() else np.arange(height)
+    return source[:, 0].astype(np.int64) if _keeps_rows(source) else np.arange(height)
+
+
+def storage_wait_s(
+    params: SensorParams,
+    shape: tuple[int, int],
+    order: Permutation | None = None,
+    network: SwitchNetwork | None = None,
+) -> NDArray[np.float32]:
+    r"""Return how long the charge of each photosite waits for its read after a global exposure.
+
+    Parameters
+    ----------
+    params : SensorParams
+        The sensor.
+    shape : tuple of int
+        Frame size (H, W).
+    order : Permutation, optional
+        The order in which a multiplexer before the converters reads the photosites; by default rows from the top.
+        Where it keeps rows together they wait for their turn, :math:`k\,T_\mathrm{row}`. Any other order needs random
+        access, and slot j waits for :math:`j\,(t_a + n\,t_c)`.
+    network : SwitchNetwork, optional
+        The switches of that multiplexer.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, 1) or (H, W)
+
+    Examples
+    --------
+    >>> from sensor import sensor_preset
+    >>> (1e6 * storage_wait_s(sensor_preset("imx477"), (3, 4056))).astype(float).round(2).ravel().tolist()
+    [0.0, 28.57, 57.14]
+    """
+    height, width = shape
+    row_s = row_time_s(params, width, network)
+    if order is None:
+        return (row_s * np.arange(height)[:, None]).astype(np.float32)
+    source = order.source.reshape(shape) // width
+    if _keeps_rows(source):
+        place = np.argsort(source[:, 0])
+        return (row_s * place[:, None]).astype(np.float32)
+    pixel_s = random_access_time_s(params, (1, 1))
+    return np.asarray(pixel_s * order.slot.reshape(shape), np.float32)
+
+
+def _keeps_rows(source_row: NDArray[np.integer]) -> bool:
+    """Tell whether each row of the readout comes from one row of the sensor."""
+    return bool((source_row == source_row[:, :1]).all())

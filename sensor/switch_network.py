@@ -86,7 +86,7 @@ class SwitchNetwork:
         """Return the sample capacitors' noise, referred to the pixel."""
         return capacitor_noise_v(self.hold_f, temperature_k) / conversion_gain_v_per_e
 
-    def settled(self, charge_e: NDArray[np.float32]) -> NDArray[np.float32]:
+    def settled(self, charge_e: NDArray[np.float32], before: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         r"""Return what the capacitors hold after each row of the readout.
 
         .. math:: h_{y,x} = v_{y,x} + \varepsilon\,(h_{y-1,x} - v_{y,x}), \qquad h_{-1,x} = 0
@@ -94,7 +94,9 @@ class SwitchNetwork:
         Parameters
         ----------
         charge_e : ndarray of float32, shape (H, W)
-            Signal in slot order, whole frame.
+            Signal in slot order, rows of the readout one after the other.
+        before : ndarray of float32, shape (W,), optional
+            What the capacitors held before the first of these rows; nothing by default.
 
         Returns
         -------
@@ -105,7 +107,8 @@ class SwitchNetwork:
         if share == 0:
             return charge_e
         held = np.empty_like(charge_e)
-        before = np.zeros(charge_e.shape[1], np.float32)
+        if before is None:
+            before = np.zeros(charge_e.shape[1], np.float32)
         for y in range(charge_e.shape[0]):
             before = held[y] = charge_e[y] + share * (before - charge_e[y])
         return held

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from sensor.cfa import cfa_tile
 from sensor.raw_frame import RawFrame
 
+NO_SLOT = np.empty(0, np.uint32)
+"""What kernels get for a natural frame: of the type that slot tables have, so that they are compiled once."""
+NO_SLOT.flags.writeable = False
+
 
 def balanced_rows(
     frame: RawFrame, slot: NDArray[Any] | None, first: int, end: int, border_px: int
@@ -37,15 +41,19 @@ def balanced_rows(
     ndarray of float32, shape (end - first + 2 * border_px, W + 2 * border_px)
         Each photosite's code is looked up where the readout put it; the frame is not unshuffled anywhere.
     """
-    tile = cfa_tile(frame.cfa)
-    gains = np.append(frame.white_balance, 1.0)  # a clear photosite has no colour to balance
-    scale = gains[tile] / (frame.white_level - frame.black_level)
+    black, scale = response(frame)
     out = np.empty((end - first + 2 * border_px, frame.shape[1] + 2 * border_px), np.float32)
     keyed = slot is not None
-    table = np.empty(0, np.int64) if slot is None else slot
-    black = frame.black_level.astype(np.float32)
-    _balance(frame.mosaic, table, keyed, first - border_px, black, scale.astype(np.float32), out)
+    table = NO_SLOT if slot is None else slot
+    _balance(frame.mosaic, table, keyed, first - border_px, black, scale, out)
     return out
+
+
+def response(frame: RawFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return offset and factor that turn codes into white-balanced light, for each place in the filter's tile."""
+    gains = np.append(frame.white_balance, 1.0)  # a clear photosite has no colour to balance
+    scale = gains[cfa_tile(frame.cfa)] / (frame.white_level - frame.black_level)
+    return frame.black_level.astype(np.float32), scale.astype(np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -5,10 +5,11 @@
 shuffled, in the order that the converted network behind it reads.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from operators import keyed_raw_to_rgb
 from scrambler import Key, Permutation, keyed_permutation
 from scrambler.errors import MissingKeyError
 from sensor import RawFrame
+from sensor.orientation import upright
 
 DEFAULT_MODEL = "cifar10-airbench94"
 
@@ -83,11 +85,11 @@ class Labeller:
         assert frame.nonce is not None
         order = keyed_permutation(key, self.pretrained.input_size, nonce=frame.nonce)
         rgb = network_input(frame, self.pretrained.input_size, frame.readout_permutation(key, force=force), order)
-        return self._answer(self._network(key)(rgb, nonce=[frame.nonce]))
+        return self.answer(self._network(key)(rgb, nonce=[frame.nonce]))
 
     def label_as_natural(self, frame: RawFrame) -> Label:
         """Label a frame as if its pixels were in natural order: all that can be done without a key."""
-        return self._answer(self.pretrained.network(network_input(frame, self.pretrained.input_size)))
+        return self.answer(self.pretrained.network(network_input(frame, self.pretrained.input_size)))
 
     def _network(self, key: Key) -> KeyedNetwork:
         if key not in self._keyed:
@@ -98,7 +100,8 @@ class Labeller:
         """Drop the network converted for ``key``."""
         self._keyed.pop(key, None)
 
-    def _answer(self, logits: Tensor) -> Label:
+    def answer(self, logits: Tensor) -> Label:
+        """Return the label that logits (1, classes) say."""
         number = int(logits.argmax())
         probability = float(logits[0].detach().double().softmax(0)[number])
         return Label(self.pretrained.classes[number], probability, tuple(logits[0].tolist()))
@@ -106,14 +109,14 @@ class Labeller:
 
 def seen_without_key(frame: RawFrame) -> RawFrame:
     """Return a shuffled frame as software that knows nothing of the shuffle takes it: slots for photosites."""
-    return replace(frame, key_id=None, nonce=None, pattern=None, unit=None)
+    return frame.as_if_natural()
 
 
 @torch.inference_mode()
 def network_input(
     frame: RawFrame, size: tuple[int, int], readout: Permutation | None = None, order: Permutation | None = None
 ) -> Tensor:
-    """Return a frame as the network's input.
+    """Return a frame, with any colour filter array or none, as the network's input: upright, whichever way it lies.
 
     Parameters
     ----------
@@ -131,8 +134,14 @@ def network_input(
     Tensor of float32, shape (1, 3, H, W)
         sRGB in [0, 1].
     """
-    return keyed_raw_to_rgb(
-        frame.mosaic, size, slot=None if readout is None else readout.slot, cfa=frame.cfa,
+    height, width = size
+    # Which pixel of the picture as it lies on the sensor each pixel of the upright one is.
+    lying = (width, height) if frame.orientation >= 5 else size
+    pixels = upright(np.arange(height * width).reshape(lying), frame.orientation).reshape(-1)
+    rgb = keyed_raw_to_rgb(
+        frame.mosaic, lying, slot=None if readout is None else readout.slot, cfa=frame.cfa,
         black_level=frame.black_level, white_level=frame.white_level, white_balance=frame.white_balance,
-        color_matrix=frame.color_matrix, permutation_out=order,
-    )[None]  # fmt: skip
+        color_matrix=frame.color_matrix,
+        permutation_out=Permutation(pixels if order is None else pixels[order.source]),
+    )  # fmt: skip
+    return rgb.reshape(1, 3, height, width)

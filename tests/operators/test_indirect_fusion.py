@@ -4,7 +4,7 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from operators import KeyedConv2d, KeyedMaxPool2d, OperatorError, shuffle_pixels, stack_slots
-from operators.engine_fusion import FusedConv2d, fuse_epilogue, fuse_graph
+from operators.engine_fusion import FusedConv2d, FusedNorm, fuse_epilogue, fuse_graph
 
 SIZE = (6, 5)
 
@@ -162,3 +162,46 @@ def test_nothing_that_others_read_is_folded_away(draw):
     torch.testing.assert_close(fused(x.clone()), plain(x.clone()), rtol=1e-5, atol=1e-5)
     assert isinstance(fused.get_submodule("point.fused"), FusedConv2d)
     assert fused.get_submodule("point.fused").norm is None
+
+
+class PreActivation(nn.Module):
+    """Two blocks whose batch norms come first, as in pre-activation networks, with sums of sums."""
+
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList([trained_norm(16, 1), trained_norm(16, 2)])
+        self.points = nn.ModuleList([nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 1)])
+        self.last, self.relu = trained_norm(16, 3), nn.ReLU6()
+
+    def forward(self, x):
+        for norm, point in zip(self.norms, self.points, strict=True):
+            x = point(torch.relu(norm(x))) + x
+        return self.relu(self.last(x))
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_norms_that_come_first_are_one_step_and_every_sum_is_folded(batch):
+    plain = PreActivation().eval()
+    x = torch.randn(batch, 16, *SIZE)
+    graph = fx.symbolic_trace(plain).graph
+    ShapeProp(fx.GraphModule(plain, graph)).propagate(torch.randn(2, 16, *SIZE))
+    fused = fuse_graph(plain, graph)
+    steps = [type(fused.get_submodule(node.target)) for node in fused.graph.nodes if node.op == "call_module"]
+    assert steps == [FusedNorm, FusedConv2d, FusedNorm, FusedConv2d, FusedNorm]
+    assert not any(node.op == "call_function" for node in fused.graph.nodes)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), plain(x), rtol=1e-5, atol=1e-5)
+        plain.last.weight.mul_(2)
+        torch.testing.assert_close(fused(x), plain(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fused(x), plain(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fused.double()(x.double()), plain.double()(x.double()))
+
+
+@torch.no_grad()
+def test_a_large_norm_gives_the_same_bits_on_two_threads_and_keeps_what_is_no_number():
+    norm, x = FusedNorm(trained_norm(24), nn.ReLU()).eval(), torch.randn(5, 24, 33, 31)
+    x[2, 3, 4, 5] = float("nan")
+    one = norm(x)
+    torch.set_num_threads(2)
+    assert torch.equal(norm(x).nan_to_num(7.0), one.nan_to_num(7.0))
+    assert one.isnan().sum() == 1

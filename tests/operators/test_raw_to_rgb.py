@@ -9,6 +9,8 @@ from naive_operators import area_average, demosaic
 from operators import OperatorError, keyed_raw_to_rgb, shuffle_pixels
 from operators import raw as raw_module
 
+QUAD = "RRGGRRGGGGBBGGBB"
+X_TRANS = "GBGGRGRGRBGBGBGGRGGRGGBGBGBRGRGRGGBG"
 BLACK = np.array([[60, 64], [66, 70]])
 MATRIX = np.array([[1.6, -0.4, -0.2], [-0.3, 1.5, -0.2], [0.0, -0.5, 1.5]])
 OPTIONS = {"black_level": BLACK, "white_level": 1023, "white_balance": (1.9, 1.0, 1.4), "color_matrix": MATRIX}
@@ -61,6 +63,65 @@ def test_any_permutation_will_do_whether_or_not_it_keeps_the_filters_phase(draw,
         assert torch.equal(keyed, keyed_raw_to_rgb(mosaic, 4, **OPTIONS))
 
 
+def develop_any(mosaic, size, cfa, black, crop):
+    """Do every stage of another array on its own, photosite by photosite."""
+    H, W = mosaic.shape
+    side = int(len(cfa) ** 0.5)
+    colours = [["RGBW".index(cfa[y % side * side + x % side]) for x in range(W)] for y in range(H)]
+    gains = (*OPTIONS["white_balance"], 1)
+    rgb = np.zeros((3, H, W))
+    light = np.zeros((H, W))
+    for y, x in np.ndindex(H, W):
+        dark = black[y % side][x % side]
+        light[y, x] = np.clip(gains[colours[y][x]] * (int(mosaic[y, x]) - dark) / (1023 - dark), 0, 1)
+    for y, x in np.ndindex(H, W):
+        for c in range(3):
+            if colours[y][x] in (c, 3):
+                rgb[c, y, x] = light[y, x]
+                continue
+            near = [
+                ((4 - abs(v - y)) * (4 - abs(u - x)), light[v, u])
+                for v in range(max(0, y - 3), min(H, y + 4))
+                for u in range(max(0, x - 3), min(W, x + 4))
+                if colours[v][u] == c
+            ]
+            rgb[c, y, x] = sum(a * b for a, b in near) / sum(a for a, _ in near)
+    if crop:
+        top, left = (H - min(H, W)) // 2, (W - min(H, W)) // 2
+        rgb = rgb[:, top : top + min(H, W), left : left + min(H, W)]
+    mean = area_average(rgb, *size)
+    linear = np.clip(mean if cfa == "W" else np.einsum("ij,jyx->iyx", MATRIX, mean), 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@drawn(40)
+@given(
+    draws,
+    st.tuples(st.integers(6, 15), st.integers(6, 15)),
+    targets,
+    st.sampled_from([QUAD, X_TRANS, "W", "RGBG", "GRBGGBRGRGGBBGGR"]),
+    st.booleans(),
+)
+def test_other_arrays_and_none_too_equal_stage_by_stage_development_and_obey_the_law(draw, size, target, cfa, crop):
+    mosaic = draw.rng.integers(0, 1100, size).astype(np.uint16)
+    side = int(len(cfa) ** 0.5)
+    black = draw.rng.integers(50, 90, (side, side))
+    options = {**OPTIONS, "black_level": black, "cfa": cfa, "crop": crop}
+    sigma, tau = draw.order(size), draw.order(target)
+    shuffled = sigma.shuffle(mosaic.ravel()).reshape(size)
+    natural = keyed_raw_to_rgb(mosaic, target, **options)
+    keyed = keyed_raw_to_rgb(shuffled, target, slot=sigma.slot, permutation_out=tau, **options)
+    assert torch.equal(keyed, shuffle_pixels(natural[None], tau)[0])
+    np.testing.assert_allclose(natural.numpy(), develop_any(mosaic, target, cfa, black, crop), rtol=0, atol=1e-6)
+
+
+def test_a_colour_that_is_nowhere_near_is_said_to_be_missing():
+    # The only red of the tile lies in its last row and column; a corner sees three photosites far.
+    cfa = "GBGBGB" * 5 + "GBGBGR"
+    with pytest.raises(OperatorError, match="a colour is more than 3 away"):
+        keyed_raw_to_rgb(np.zeros((12, 12), np.uint16), 2, cfa=cfa)
+
+
 def test_levels_and_curve_by_hand():
     # Black, a tenth of the linear part, and white: 0, 12.92 * 0.002 and 1; green is half of the range.
     mosaic = np.full((4, 4), 600, np.uint16)
@@ -80,9 +141,11 @@ def test_many_threads_give_the_bits_of_one(draw, monkeypatch, two_threads):
     mosaic = draw.rng.integers(0, 1100, (80, 61)).astype(np.uint16)
     sigma = draw.order(mosaic.shape)
     shuffled = sigma.shuffle(mosaic.ravel()).reshape(mosaic.shape)
-    serial = keyed_raw_to_rgb(shuffled, (9, 7), slot=sigma.slot, **OPTIONS)
+    bayer, other = OPTIONS, {**OPTIONS, "black_level": 64, "cfa": X_TRANS}
+    serial = [keyed_raw_to_rgb(shuffled, (9, 7), slot=sigma.slot, **options) for options in (bayer, other)]
     monkeypatch.setattr(raw_module, "_PARALLEL_PHOTOSITES", 0)
-    assert torch.equal(keyed_raw_to_rgb(shuffled, (9, 7), slot=sigma.slot, **OPTIONS), serial)
+    for options, expected in zip((bayer, other), serial, strict=True):
+        assert torch.equal(keyed_raw_to_rgb(shuffled, (9, 7), slot=sigma.slot, **options), expected)
 
 
 def test_strided_and_byte_mosaics_are_read(draw):
@@ -98,7 +161,10 @@ def test_strided_and_byte_mosaics_are_read(draw):
         ({"mosaic": np.zeros((4, 4))}, "uint8 or uint16"),
         ({"mosaic": np.zeros((1, 4), np.uint16)}, "at least 2 x 2"),
         ({"size": 0}, "size must be"),
-        ({"cfa": "RGBG"}, "cfa must be one of"),
+        ({"cfa": "RGGR"}, "cfa must be one of"),
+        ({"cfa": "RGB"}, "cfa must be one of"),
+        ({"cfa": "RRGGRRGGGGBBGGBW"}, "cfa must be one of"),
+        ({"cfa": X_TRANS}, "at least 6 x 6"),
         ({"slot": np.arange(15)}, "slot must hold 16 integers"),
         ({"slot": np.arange(16) + 1}, "from 0 to 15"),
         ({"slot": np.arange(16) - 1}, "from 0 to 15"),

@@ -1,3 +1,4 @@
+import importlib
 from dataclasses import replace
 
 import cv2
@@ -8,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrambler import Key, MissingKeyError, Multiplexer, WrongKeyError
-from sensor import BAYER, MONO, QUAD_BAYER, X_TRANS, Camera, DevelopError, RawFrame, Scene, develop
+from sensor import BAYER, MONO, QUAD_BAYER, X_TRANS, Camera, DevelopError, RawFrame, Scene, develop, srgb_encode
 from tests.sensor.frames import make_frame
+
+# The package's function of the same name hides the module from an ordinary import.
+develop_module = importlib.import_module("sensor.develop")
 
 IDENTITY = {"color_matrix": np.eye(3), "white_balance": np.ones(3)}
 
@@ -111,7 +115,8 @@ def test_a_shuffled_frame_develops_to_the_picture_of_the_natural_one(cfa, height
 
 
 @pytest.mark.parametrize("cfa", ["RGGB", X_TRANS])
-def test_large_frames_develop_alike_on_one_thread_and_on_two(key, cfa):
+def test_large_frames_develop_alike_on_one_thread_and_on_two(key, cfa, monkeypatch):
+    monkeypatch.setattr(develop_module, "_BAYER_BAND_PX", 1 << 16)
     frame = make_frame(402, 602, cfa)
     shuffled = frame.shuffle(Multiplexer(key))
     before = numba.get_num_threads()
@@ -124,9 +129,40 @@ def test_large_frames_develop_alike_on_one_thread_and_on_two(key, cfa):
         numba.set_num_threads(before)
     for picture in pictures[1:]:
         np.testing.assert_array_equal(picture, pictures[0])
-    # Bands are 108 rows here: rows 107 to 109 look across their seam.
+    # Bands are 108 rows here: rows 106 to 109 look across their seam.
     part = make_frame(24, 602, cfa, mosaic=frame.mosaic[96:120])
     np.testing.assert_array_equal(pictures[0][100:116], develop(part)[4:20])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from([*BAYER, QUAD_BAYER, X_TRANS, MONO]),
+    st.integers(6, 20),
+    st.integers(6, 20),
+    st.sampled_from(["malvar", "bilinear"]),
+    st.sampled_from(["srgb", "linear"]),
+    st.integers(0, 999),
+)
+def test_eight_bits_are_the_rounded_float_picture(cfa, height, width, method, tone, seed):
+    frame = make_frame(height, width, cfa, seed)
+    codes = develop(frame, demosaic=method, tone=tone, dtype=np.uint8)
+    assert codes.dtype == np.uint8
+    expected = np.floor(develop(frame, demosaic=method, tone=tone) * np.float32(255) + np.float32(0.5))
+    np.testing.assert_array_equal(codes, expected)
+    shuffled = frame.shuffle(Multiplexer(Key.from_bytes(bytes(range(32)))))
+    key = Key.from_bytes(bytes(range(32)))
+    np.testing.assert_array_equal(develop(shuffled, key, demosaic=method, tone=tone, dtype=np.uint8), codes)
+
+
+def test_the_tone_curve_is_that_of_srgb_at_every_code():
+    # 16 bits of grey, every code once, neither matrix nor gains.
+    codes = np.arange(1 << 16).astype(np.uint16).reshape(256, 256)
+    frame = make_frame(mosaic=codes, cfa=MONO, bit_depth=16, black_level=0, white_level=65535, **IDENTITY)
+    picture = develop(frame)
+    np.testing.assert_allclose(picture[:, :, 0], srgb_encode(codes / 65535), atol=5e-7)
+    assert picture.min() == 0
+    assert 1 - 2e-7 <= picture.max() <= 1
+    assert (np.diff(develop(frame, dtype=np.uint8)[:, :, 0].ravel().astype(int)) >= 0).all()
 
 
 def test_without_the_key_or_with_another_one_nothing_is_developed(key):
@@ -206,7 +242,12 @@ def test_the_picture_of_a_clean_capture_is_the_scene(quiet):
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"demosaic": "magic"}, "malvar, bilinear"), ({"tone": "loud"}, "srgb, linear")],
+    [
+        ({"demosaic": "magic"}, "malvar, bilinear"),
+        ({"tone": "loud"}, "srgb, linear"),
+        ({"dtype": np.float64}, "numpy.float32 or numpy.uint8"),
+        ({"dtype": "uint8"}, "numpy.float32 or numpy.uint8"),
+    ],
 )
 def test_unknown_options_are_refused(options, sentence):
     with pytest.raises(DevelopError, match=sentence):

@@ -1,4 +1,4 @@
-"""The fast sampler, the kept maps and the common chain: sooner, and the same distributions or the very same bits."""
+"""The default sampler, the kept maps and the common chain: sooner, and the right distributions or the same bits."""
 
 from dataclasses import replace
 
@@ -9,10 +9,11 @@ import scipy.stats
 
 from sensor import Camera, CaptureError, Scene, measure_emva1288, sensor_preset
 from sensor.adc import convert
+from sensor.cfa import QUAD_BAYER, X_TRANS, cfa_tile, sample_mosaic
 from sensor.common_chain import charge_with_noise, expected_electrons
-from sensor.counter_rng import NoiseSource, Stream
+from sensor.counter_rng import FIXED_STEP, NoiseSource, Stream, standard_normal
 from sensor.dsnu import dsnu
-from sensor.fast_draws import fast_shot_and_read
+from sensor.fast_draws import _STRIP, _count, _fill_words, _place, expose, fast_shot_and_read
 from sensor.fixed_maps import FixedMaps
 from sensor.full_well import full_well
 from sensor.prnu import prnu
@@ -21,44 +22,140 @@ from sensor.shot_noise import poisson_quantile
 
 SHAPE = (300, 1400)
 N = SHAPE[0] * SHAPE[1]
-RATES = [0.05, 0.3, 1.0, 3.0, 8.0, 12.0, 15.9, 16.0, 20.0, 50.0, 100.0, 1000.0, 1e4, 1e5]
+# Around 6 e-, where search gives way to the asymptotic quantile, closely.
+RATES = [0.05, 0.3, 1.0, 3.0, 5.5, 5.999, 6.0, 6.001, 6.5, 8.0, 12.0, 16.0, 20.0, 50.0, 100.0, 1000.0, 1e4, 1e5]
+
+
+def poisson_p_value(counts, rate):
+    """Return chi-square's probability over the whole distribution, its tails gathered into cells of at least 5."""
+    law, n = scipy.stats.poisson(rate), counts.size
+    first, last = int(law.ppf(6 / n)), int(law.isf(6 / n))
+    width = max(1, (last - first) // 400)
+    edges = np.arange(first, last + width, width)
+    seen = np.histogram(counts, np.concatenate([[-np.inf], edges - 0.5, [np.inf]]))[0]
+    below = np.concatenate([[0.0], law.cdf(edges - 1), [1.0]])
+    # The upper tail from the survival function, which does not cancel.
+    expected = n * np.where(
+        below[1:] < 0.5, np.diff(below), -np.diff(np.concatenate([[1.0], law.sf(edges - 1), [0.0]]))
+    )
+    kept = expected > 4
+    statistic = ((seen - expected)[kept] ** 2 / expected[kept]).sum()
+    return scipy.stats.chi2.sf(statistic, kept.sum() - 1)
+
+
+def assert_poisson(counts, rate):
+    """Hold mean, variance and distribution to Poisson's; one sound rate in some 10,000 would fail."""
+    rate, counts = float(np.float32(rate)), counts.astype(np.float64)
+    # Standard errors of mean and variance; the fourth central moment of Poisson is rate + 3 rate^2.
+    assert abs(counts.mean() - rate) < 4.5 * np.sqrt(rate / counts.size)
+    assert abs(counts.var() - rate) < 4.5 * np.sqrt((rate + 2 * rate**2) / counts.size)
+    assert poisson_p_value(counts, rate) > 1e-4
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_fast_counts_are_poisson(rate):
-    counts = fast_shot_and_read(np.full(SHAPE, rate, np.float32), NoiseSource(seed=3))[0].astype(np.float64)
-    rate = float(np.float32(rate))
-    # Standard errors of mean and variance; the fourth central moment of Poisson is rate + 3 rate^2.
-    assert abs(counts.mean() - rate) < 4.5 * np.sqrt(rate / N)
-    assert abs(counts.var() - rate) < 4.5 * np.sqrt((rate + 2 * rate**2) / N)
-    if rate <= 1000:
-        law = scipy.stats.poisson(rate)
-        edges = np.arange(int(law.ppf(1e-4)), int(law.ppf(1 - 1e-4)) + 2)
-        seen = np.histogram(counts, np.concatenate([[-np.inf], edges, [np.inf]]) - 0.5)[0]
-        expected = N * np.diff(np.concatenate([[0.0], law.cdf(edges - 1), [1.0]]))
-        kept = expected > 5
-        statistic = ((seen - expected)[kept] ** 2 / expected[kept]).sum()
-        assert scipy.stats.chi2.sf(statistic, kept.sum() - 1) > 1e-3
+def test_counts_are_poisson(rate):
+    assert_poisson(fast_shot_and_read(np.full(SHAPE, rate, np.float32), NoiseSource(seed=3))[0], rate)
 
 
-def test_fast_normals_are_normal_and_independent_of_the_counts():
+@pytest.mark.slow  # 30 million photosites a rate: 30 s
+@pytest.mark.parametrize(
+    "rate", [0.05, 0.5, 2.0, 4.0, 5.999, 6.0, 7.0, 9.0, 12.0, 15.999, 16.0, 25.0, 60.0, 300.0, 1e4, 1e5]
+)
+def test_many_counts_are_poisson(rate):
+    assert_poisson(fast_shot_and_read(np.full((5000, 6000), rate, np.float32), NoiseSource(seed=8, frame=2))[0], rate)
+
+
+@pytest.mark.slow  # 16 million photosites
+def test_each_mean_of_a_ramp_over_the_switching_points_keeps_its_own_law():
+    means = np.linspace(3, 40, 4000, dtype=np.float32)
+    counts = fast_shot_and_read(np.tile(means, (4000, 1)), NoiseSource(seed=5))[0].astype(np.float64)
+    n = counts.shape[0]
+    z_mean = (counts.mean(0) - means) / np.sqrt(means / n)
+    z_variance = (counts.var(0, ddof=1) - means) / np.sqrt((means + 2 * means.astype(np.float64) ** 2) / n)
+    for z in (z_mean, z_variance):
+        # 4000 standard normal numbers, to good approximation: their mean and mean square, and no outlier.
+        assert abs(z.mean()) < 5 / np.sqrt(4000)
+        assert abs((z**2).mean() - 1) < 5 * np.sqrt(2.2 / 4000)
+        assert np.abs(z).max() < 5.5
+
+
+@pytest.mark.parametrize(
+    ("mean", "bound"), [(6, 5e-5), (7, 4e-5), (9, 4e-5), (12, 2e-5), (16, 2e-5), (30, 1e-5), (100, 1e-5), (900, 3e-5)]
+)
+def test_the_asymptotic_counts_of_all_normal_numbers_are_poisson(mean, bound):
+    """Counts rise with the normal number, so where each begins tells its probability: no sampling error."""
+    normal = np.linspace(-6.8, 6.8, 4_000_001).astype(np.float32)
+    counts = np.empty_like(normal)
+    _count(np.full(normal.shape, mean, np.float32), normal, counts)
+    n = np.arange(int(mean + 8 * np.sqrt(mean)) + 8)
+    begin = np.searchsorted(np.maximum.accumulate(counts), n)
+    below = np.where(begin == 0, 0.0, scipy.stats.norm.cdf(normal[np.minimum(begin, normal.size - 1)]))
+    law = scipy.stats.poisson(mean)
+    chances = np.diff(np.append(below, 1.0))
+    assert np.abs(chances - law.pmf(n)).sum() / 2 < bound
+    assert abs((chances * n).sum() / mean - 1) < 2e-5
+    assert abs((chances * (n - mean) ** 2).sum() / mean - 1) < 1e-4
+    assert counts.min() >= 0
+
+
+def test_normals_are_normal_and_independent_of_the_counts():
     counts, normals = fast_shot_and_read(np.full(SHAPE, 400, np.float32), NoiseSource(seed=3))
     z = normals.ravel().astype(np.float64)
     assert scipy.stats.kstest(z, "norm").pvalue > 0.01
     assert abs(scipy.stats.kurtosis(z)) < 4.5 * np.sqrt(24 / N)
-    for other in (counts.ravel(), np.roll(z, 1), np.roll(z, 32), np.roll(z, SHAPE[1]), (counts.ravel() - 400) ** 2):
+    neighbours = (np.roll(z, 1), np.roll(z, 144), np.roll(z, _STRIP // 2), np.roll(z, SHAPE[1]))
+    for other in (counts.ravel(), *neighbours, (counts.ravel() - 400) ** 2):
         for own in (z, z**2):
             assert abs(np.corrcoef(own, other)[0, 1]) < 4.5 / np.sqrt(N)
 
 
-def test_dim_counts_are_the_exact_quantiles():
-    means = np.random.default_rng(0).uniform(-1, 15.99, SHAPE).astype(np.float32)
-    noise = NoiseSource(seed=3, frame=5)
-    exact = poisson_quantile(means, noise.words(Stream.SHOT, SHAPE))
-    fast = fast_shot_and_read(means, noise)[0]
+@pytest.mark.slow  # 30 million photosites
+def test_many_normals_are_normal_far_into_the_tails():
+    z = fast_shot_and_read(np.full((5000, 6000), 50, np.float32), NoiseSource(seed=12))[1]
+    edges = np.linspace(-5, 5, 201)
+    expected = z.size * np.diff(scipy.stats.norm.cdf(np.concatenate([[-np.inf], edges, [np.inf]])))
+    seen = np.histogram(z, np.concatenate([[-np.inf], edges, [np.inf]]))[0]
+    assert scipy.stats.chi2.sf(((seen - expected) ** 2 / expected).sum(), edges.size) > 1e-4
+
+
+def test_dim_counts_are_the_exact_quantiles_of_their_words():
+    width = _STRIP
+    means = np.random.default_rng(0).uniform(-1, 5.99, (400, width)).astype(np.float32)
+    noise = NoiseSource(seed=3, frame=5, origin=(9, 0))
+    words = np.empty((400, width), np.uint32)
+    for y in range(400):
+        _fill_words(np.uint64(0), y, _place(noise), np.uint64(Stream.DIM), words[y])
+    exact = poisson_quantile(means, words)
+    found = fast_shot_and_read(means, noise)[0]
     # Single precision moves a step of the distribution by some 1e-7; one draw in a million crosses it.
-    assert (fast != exact).mean() < 1e-5
-    assert np.abs(fast - exact).max() <= 1
+    assert (found != exact).mean() < 2e-5
+    assert np.abs(found - exact).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "answer"),
+    [
+        ([0] * 4, [0] * 2, [0x5F6FB709, 0x0D893F64, 0x4F121F81, 0x4F730A48]),
+        ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x5207DDC2, 0x45165E59, 0x4D8EE751, 0x8C52F662]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            [0x4DFCCABA, 0x190A87F0, 0xC47362BA, 0xB6B5242A],
+        ),
+    ],
+)
+def test_seven_rounds_give_the_known_answers_of_random123(counter, key, answer):
+    first, row, frame, stream = counter
+    words = np.empty(_STRIP, np.uint32)
+    _fill_words(np.uint64(first), 0, np.array([row, frame, *key], np.uint64), np.uint64(stream), words)
+    assert words[:: _STRIP // 4].tolist() == answer
+
+
+def test_no_counter_serves_two_strips_or_two_uses():
+    # A strip of pairs takes 288 counters from start / 2 on, one of dim words 144 from start / 4 on: as many as apart.
+    assert (_STRIP // 2, _STRIP // 4) == (288, 144)
+    streams = [stream.value for stream in Stream]
+    assert len(set(streams)) == len(streams)
 
 
 def test_even_the_last_words_have_a_count():
@@ -67,7 +164,47 @@ def test_even_the_last_words_have_a_count():
     assert 9 <= found.max() <= 14
 
 
-@pytest.mark.parametrize("width", [1, 63, 64, 65, 511, 513, 1400])
+def test_no_light_gives_no_electrons_and_blinding_light_its_mean():
+    means = np.array([[0.0, -3.0, 1e18]], np.float32)
+    counts = fast_shot_and_read(means, NoiseSource(seed=1))[0]
+    assert counts[0, :2].tolist() == [0, 0]
+    assert counts[0, 2] == pytest.approx(1e18, rel=1e-6)
+
+
+@pytest.mark.parametrize("cfa", ["W", "RGGB", "GBRG", QUAD_BAYER, X_TRANS])
+@pytest.mark.parametrize("grey", [True, False])
+def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
+    rng = np.random.default_rng(4)
+    shape = (12, 1302)
+    light = (0.002 * 10 ** rng.uniform(0, 3, (*shape, 3))).astype(np.float32)
+    light = light[:, :, 0].copy() if grey else light
+    response = rng.uniform(-0.3, 1, (4, 3))
+    noise = NoiseSource(seed=9, frame=2, origin=(36, 0))
+    for share, offset, read, well in [
+        (0.007, 0.6, 2.5, 900.0),
+        (0.007, 0, 2.5, np.inf),
+        (0, 0.6, 0, 900.0),
+        (0, 0, 0, 900.0),
+    ]:
+        out = np.empty(shape, np.float32)
+        expose(
+            light, cfa_tile(cfa), response, noise,
+            electrons=2000.0, prnu_share=share, dark_e=0.4, full_well_e=well, dsnu_e=offset, read_noise_e=read, out=out,
+        )  # fmt: skip
+        empty = np.empty((0, shape[1]), np.float32)
+        maps = [noise.normals(kind, shape, fixed=True) for kind in (Stream.PRNU, Stream.DSNU)]
+        seen = sample_mosaic(light, cfa_tile(cfa), response)
+        mean = expected_electrons(
+            seen, np.float32(2000), np.float32(share), maps[0] if share else empty, np.float32(0.4)
+        )
+        counts, normals = fast_shot_and_read(mean, noise)
+        single = charge_with_noise(
+            counts, well, np.float32(offset), maps[1] if offset else empty, np.float32(read), normals if read else empty
+        )
+        np.testing.assert_array_equal(out, single)
+
+
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 575, 577, 1400])
 def test_a_band_or_a_narrower_frame_draws_the_same_numbers(width):
     light = np.random.default_rng(1).uniform(0, 300, SHAPE).astype(np.float32)
     whole = fast_shot_and_read(light, NoiseSource(seed=2, frame=1))
@@ -84,21 +221,23 @@ def test_frames_and_seeds_differ():
             assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 5 / np.sqrt(3500)
 
 
-def test_the_fast_camera_gives_the_same_bits_on_one_thread_and_on_two():
+@pytest.mark.parametrize("sampler", ["fast", "exact"])
+def test_each_sampler_gives_the_same_bits_on_one_thread_and_on_two(sampler):
     scene = Scene.from_array(np.random.default_rng(1).random((700, 602, 3)))
     frames = []
     before = numba.get_num_threads()
     try:
         for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
             numba.set_num_threads(threads)
-            frames.append(Camera("imx477", seed=5, sampler="fast").capture(scene, frame=3).mosaic)
+            frames.append(Camera("imx477", seed=5, sampler=sampler).capture(scene, frame=3).mosaic)
     finally:
         numba.set_num_threads(before)
     np.testing.assert_array_equal(*frames)
 
 
-def test_the_fast_camera_measures_as_the_exact_one():
-    report = measure_emva1288(Camera("pregius-3.45", seed=3, sampler="fast"))
+@pytest.mark.parametrize("sampler", ["fast", "exact"])
+def test_a_camera_of_each_sampler_measures_what_it_was_given(sampler):
+    report = measure_emva1288(Camera("pregius-3.45", seed=3, sampler=sampler))
     shares = {"gain_dn_per_e": 0.005, "quantum_efficiency": 0.005, "dark_noise_e": 0.015, "prnu_percent": 0.03}
     for name, share in shares.items():
         assert getattr(report, name) == pytest.approx(getattr(report.truth, name), rel=share)
@@ -108,20 +247,20 @@ def test_without_shot_noise_both_samplers_are_one(quiet):
     params = replace(quiet, read_noise_e=4.0)
     scene = Scene.from_array(np.random.default_rng(1).random((20, 30, 3)))
     np.testing.assert_array_equal(
-        Camera(params, sampler="fast").capture(scene).mosaic, Camera(params).capture(scene).mosaic
+        Camera(params, sampler="exact").capture(scene).mosaic, Camera(params).capture(scene).mosaic
     )
 
 
-def test_rare_effects_work_with_the_fast_sampler(quiet):
+def test_blooming_works_with_the_default_sampler(quiet):
     params = replace(quiet, shot_noise=True, read_noise_e=5.0, blooming_fraction=1.0, full_well_e=900.0)
     light = np.full((300, 604), 0.2)
     light[::40] = 3.0
-    spilt = Camera(params, sampler="fast").capture(Scene.from_array(light)).mosaic
+    spilt = Camera(params).capture(Scene.from_array(light)).mosaic
     assert spilt[1::40].mean() > spilt[20::40].mean() + 50
 
 
 def test_an_unknown_sampler_is_refused():
-    with pytest.raises(CaptureError, match="sampler must be one of exact, fast"):
+    with pytest.raises(CaptureError, match="sampler must be one of fast, exact"):
         Camera("imx477", sampler="quick")
 
 
@@ -178,7 +317,18 @@ def test_kept_maps_are_the_drawn_ones_and_are_drawn_once():
     def fail():
         raise AssertionError("drawn twice")
 
-    assert maps.rows(Stream.PRNU, 10, 18, fail) is not None
+    rows = maps.rows(Stream.PRNU, 10, 18, fail)
+    assert rows is not None
+    assert rows.dtype == np.int16
+
+
+def test_fixed_patterns_are_normal_numbers_in_steps_of_a_4096th():
+    noise = NoiseSource(seed=5)
+    z = noise.normals(Stream.DSNU, (300, 400), fixed=True)
+    exact = standard_normal(noise.words(Stream.DSNU, (300, 400), fixed=True))
+    assert FIXED_STEP == 1 / 4096
+    np.testing.assert_array_equal(z * 4096, np.rint(exact.astype(np.float64) * 4096))
+    assert np.abs(exact).max() < 7  # 2**15 steps reach 8
 
 
 def test_a_camera_that_changes_its_size_keeps_no_stale_maps():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrambler import Key, MissingKeyError, Multiplexer, WrongKeyError
-from sensor import BAYER, MONO, QUAD_BAYER, X_TRANS, RawFrameError
+from sensor import BAYER, MONO, QUAD_BAYER, X_TRANS, Camera, RawFrame, RawFrameError, Scene
 from sensor.cfa import cfa_tile
 from tests.sensor.frames import make_frame
 
@@ -112,3 +112,27 @@ def test_a_frame_does_not_change_with_the_array_it_came_from():
 def test_parts_that_do_not_fit_are_refused(wrong, sentence):
     with pytest.raises(RawFrameError, match=sentence):
         make_frame(**wrong)
+
+
+def test_the_stage_of_a_shuffle_is_kept_shown_and_forgotten_with_it(tmp_path, key):
+    scene = Scene.from_array(np.random.default_rng(0).random((24, 30)))
+    mux = Multiplexer(key, pattern="rows")
+    for stage in ("post-adc", "pre-adc"):
+        frame = Camera("imx477", mux, stage=stage).capture(scene)
+        assert frame.stage == stage
+        assert f"shuffled (rows, quad, {stage})" in repr(frame)
+        frame.save(tmp_path / "a.dng")
+        loaded = RawFrame.load(tmp_path / "a.dng")
+        assert (loaded.stage, loaded.key_id, loaded.pattern) == (stage, key.id, "rows")
+        for natural in (loaded.unshuffle(key), loaded.as_if_natural()):
+            assert (natural.stage, natural.key_id, natural.nonce, natural.unit) == (None, None, None, None)
+        np.testing.assert_array_equal(loaded.as_if_natural().mosaic, frame.mosaic)
+    # Without a word, a shuffled frame is one that was shuffled as codes: so do files of earlier releases.
+    assert make_frame(key_id=key.id, nonce=bytes(16), pattern="frame", unit="quad").stage == "post-adc"
+    path = tmp_path / "a.dng"
+    path.write_bytes(path.read_bytes().replace(b', "stage": "pre-adc"', b" " * 20))
+    assert RawFrame.load(path).stage == "post-adc"
+    for wrong in ({"stage": "pre-adc"}, {"stage": "later", "key_id": key.id, "nonce": bytes(16), "pattern": "frame",
+                                         "unit": "quad"}):  # fmt: skip
+        with pytest.raises(RawFrameError, match="the stage of a shuffled frame is one of post-adc, pre-adc"):
+            make_frame(**wrong)

@@ -1,0 +1,243 @@
+"""What a key costs beside plain networks: memory, training, tables, nonces; and the older ways of doing it.
+
+Run as ``python -m benchmarks.keyed_costs``; prints tables and writes ``results/keyed_costs.json``. One thread,
+candidates taking turns, medians. ``deformable`` is the way of the field's first paper (J. Perez, R. Lopez and
+H. Arguello, ICASSP 2024), written anew from its description: every convolution is a general deformable one with
+bilinear sampling, and every sample brings an offset tensor for every layer. It runs on this project's own deformable
+kernel and pools by a table, both many times as fast as what that paper used: the ratio is that of the idea alone.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.measure import RESULTS, interleave, print_table, write_report
+from networks import build, convert
+from operators import GatherTable, KeyedConv2d, Window, deform_conv2d, deformable_offsets
+from scrambler import Key, keyed_permutation, new_nonces
+
+SIZE = (32, 32)
+KINDS = ("never converted", "plain", "keyed")
+# Channels and side; the kernel is 3x3.
+DEFORMED = ((64, 32, 1), (64, 56, 1), (128, 28, 1), (256, 14, 1), (512, 7, 1), (64, 32, 8), (128, 28, 8))
+
+
+def _vgg() -> nn.Module:
+    return build("vgg16_bn", seed=0).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub lacks it
+
+
+class Deformable(nn.Module):
+    """VGG16-BN in which every convolution follows a key by offsets, and every pooling by a table of indices."""
+
+    def __init__(self, plain: nn.Module, key: Key, batch: int) -> None:
+        super().__init__()
+        self.plain = plain
+        self.steps: list[tuple[nn.Module, Tensor | None]] = []
+        order, side = keyed_permutation(key, SIZE, nonce=new_nonces(1)[0]), SIZE[0]
+        for layer in plain.get_submodule("features").children():
+            if isinstance(layer, nn.Conv2d):
+                out = keyed_permutation(key, (side, side), label=f"layer/{len(self.steps)}")
+                table = GatherTable.keyed(Window.of((side, side), 3, 1, 1), order, out)
+                offsets = deformable_offsets(table)
+                self.steps.append((layer, offsets.expand(batch, *offsets.shape).contiguous()))
+                order = out
+            elif isinstance(layer, nn.MaxPool2d):
+                out = keyed_permutation(key, (side // 2, side // 2), label=f"layer/{len(self.steps)}")
+                self.steps.append((layer, GatherTable.keyed(Window.of((side, side), 2, 2), order, out).index.long()))
+                order, side = out, side // 2
+            else:
+                self.steps.append((layer, None))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) for shuffled frames."""
+        x = self.plain.get_submodule("normalize")(x)
+        for layer, table in self.steps:
+            if isinstance(layer, nn.Conv2d):
+                assert table is not None
+                x = deform_conv2d(x, table, layer.weight, layer.bias, padding=1)
+            elif table is not None:
+                side = x.shape[2] // 2
+                x = x.flatten(2)[:, :, table].amax(-1).reshape(*x.shape[:2], side, side)
+            else:
+                x = layer(x)
+        logits: Tensor = self.plain.get_submodule("classifier")(x.flatten(1))
+        return logits
+
+
+def older_way(batch: int, rounds: int) -> dict[str, Any]:
+    """Time VGG16-BN plain, keyed, and with offsets."""
+    plain, key = _vgg(), Key.generate()
+    keyed, deformable = convert(plain, key, SIZE), Deformable(plain, key, batch)
+    frames = torch.rand(batch, 3, *SIZE).contiguous(memory_format=torch.channels_last)
+    nonces = new_nonces(batch)
+    with torch.inference_mode():
+        runs: dict[str, Callable[[], object]] = {
+            "plain": lambda: plain(frames),
+            "keyed": lambda: keyed(frames, nonce=nonces),
+            "deformable": lambda: deformable(frames),
+        }
+        runs["one nonce"] = lambda: keyed(frames, nonce=nonces[0], fixed_nonce=True, allow_many=True)
+        seconds = interleave(runs, rounds)
+    return {
+        "batch": batch, "plain ms": 1e3 * median(seconds["plain"]), "keyed ms": 1e3 * median(seconds["keyed"]),
+        "deformable / keyed": _ratio(seconds, "deformable", "keyed"),
+        "a nonce each / one nonce": _ratio(seconds, "keyed", "one nonce"),
+    }  # fmt: skip
+
+
+def _ratio(seconds: dict[str, list[float]], upper: str, lower: str) -> float:
+    return median(a / b for a, b in zip(seconds[upper], seconds[lower], strict=True))
+
+
+def onnx_deform(channels: int, inputs: dict[str, Tensor]) -> Callable[[], object]:
+    """Return a call of onnxruntime's deformable convolution on one thread."""
+    import onnx
+    import onnxruntime
+
+    node = onnx.helper.make_node("DeformConv", list(inputs), ["Y"], pads=[1, 1, 1, 1], kernel_shape=[3, 3])
+    described = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, t.shape) for n, t in inputs.items()]
+    result = onnx.helper.make_tensor_value_info("Y", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph([node], "one", described, [result])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 19)], ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    given = {name: tensor.numpy() for name, tensor in inputs.items()}
+    return lambda: session.run(None, given)
+
+
+def deform(channels: int, side: int, batch: int, rounds: int) -> dict[str, Any]:
+    """Time general deformable convolution, with a mask, beside onnxruntime's and a plain convolution."""
+    torch.manual_seed(0)
+    inputs = {
+        "X": torch.randn(batch, channels, side, side), "W": torch.randn(channels, channels, 3, 3),
+        "offset": torch.randn(batch, 18, side, side), "B": torch.randn(channels),
+        "mask": torch.rand(batch, 9, side, side),
+    }  # fmt: skip
+    x, weight, offset, bias, mask = inputs.values()
+    learned = [t.clone().requires_grad_() for t in inputs.values()]
+
+    def step() -> None:
+        x, weight, offset, bias, mask = learned
+        deform_conv2d(x, offset, weight, bias, padding=1, mask=mask).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    seconds = interleave(
+        {
+            "plain": lambda: F.conv2d(x, weight, bias, padding=1),
+            "ours": lambda: deform_conv2d(x, offset, weight, bias, padding=1, mask=mask),
+            "onnxruntime": onnx_deform(channels, inputs),
+            "forward and backward": step,
+        },
+        rounds,
+    )
+    return {
+        "channels": channels, "side": side, "batch": batch, "ours ms": 1e3 * median(seconds["ours"]),
+        "ours / plain": _ratio(seconds, "ours", "plain"), "onnxruntime / ours": _ratio(seconds, "onnxruntime", "ours"),
+        "forward and backward / ours": _ratio(seconds, "forward and backward", "ours"),
+    }  # fmt: skip
+
+
+def training(rounds: int) -> dict[str, Any]:
+    """Time a step of training of VGG16-BN, batch 64."""
+    runs: dict[str, Callable[[], object]] = {}
+    frames, labels = torch.rand(64, 3, *SIZE).contiguous(memory_format=torch.channels_last), torch.arange(64) % 10
+    nonces = new_nonces(64)
+    for name in ("plain", "keyed"):
+        model = _vgg().train()
+        net = convert(model, Key.generate(), SIZE).train() if name == "keyed" else model
+        extra = {"nonce": nonces} if name == "keyed" else {}
+
+        def step(net: nn.Module = net, extra: dict[str, Any] = extra) -> None:
+            net.zero_grad(set_to_none=True)
+            F.cross_entropy(net(frames, **extra), labels).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+        runs[name] = step
+    seconds = interleave(runs, rounds)
+    return {"step plain ms": 1e3 * median(seconds["plain"]), "keyed / plain": _ratio(seconds, "keyed", "plain")}
+
+
+def nonce_ms(rounds: int) -> float:
+    """Return the milliseconds that a new nonce costs: its permutation and the first layer's table."""
+    keyed = convert(_vgg(), Key.generate(), SIZE)
+    layer = next(module for module in keyed.modules() if isinstance(module, KeyedConv2d))
+    frame = torch.rand(1, 3, *SIZE).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        seconds = interleave(
+            {
+                "new": lambda: layer(frame, keyed.slots(new_nonces(1))[0]),
+                "old": lambda: layer(frame),
+            },
+            rounds,
+        )
+    return 1e3 * (median(seconds["new"]) - median(seconds["old"]))
+
+
+def peak_mb(kind: str, batch: int) -> float:
+    """Return the peak resident memory, in MB, of a process that runs VGG16-BN ``kind``: see :func:`memory`."""
+    torch.set_num_threads(1)
+    plain, frames = _vgg(), torch.rand(batch, 3, *SIZE).contiguous(memory_format=torch.channels_last)
+    nonces = new_nonces(batch)
+    keyed = plain if kind == "never converted" else convert(plain, Key.generate(), SIZE)
+    with torch.inference_mode():
+        for _ in range(3):
+            _ = keyed(frames, nonce=nonces) if kind == "keyed" else plain(frames)
+    # Not getrusage: its peak is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def memory(batch: int) -> dict[str, Any]:
+    """Compare the peaks of processes with everything imported.
+
+    ``plain`` has converted the network too and then runs the plain one: what remains is inference. ``never converted``
+    has not, and so lacks what tracing loads.
+    """
+    peaks = {}
+    for kind in KINDS:
+        call = [sys.executable, "-m", "benchmarks.keyed_costs", "--peak-of", kind, "--batch", str(batch)]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)  # noqa: S603 - this module itself
+        peaks[kind] = float(done.stdout)
+    return {
+        "batch": batch, "plain MB": peaks["plain"], "keyed MB": peaks["keyed"],
+        "keyed / plain": peaks["keyed"] / peaks["plain"],
+        "keyed / never converted": peaks["keyed"] / peaks["never converted"],
+    }  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--peak-of", choices=KINDS, help="print one peak in MB and stop")
+    parser.add_argument("--batch", type=int, default=1, help="of --peak-of")
+    arguments = parser.parse_args(argv)
+    if arguments.peak_of:
+        print(peak_mb(arguments.peak_of, arguments.batch))
+        return 0
+    torch.set_num_threads(1)
+    networks = [older_way(batch, rounds) for batch, rounds in ((1, arguments.rounds), (64, 3))]
+    print_table("VGG16-BN: the older way with offsets, and nonces", networks)
+    deformed = [deform(*shape, arguments.rounds) for shape in DEFORMED]
+    print_table("\nGeneral deformable convolution", deformed)
+    others = {**training(3), "a new nonce ms": nonce_ms(31)}
+    print_table("\nTraining step, batch 64; a new nonce", [others])
+    peaks = [memory(batch) for batch in (1, 64)]
+    print_table("\nPeak memory of inference", peaks)
+    write_report(
+        RESULTS / "keyed_costs.json", "What a key costs", networks, deformable=deformed, others=others, memory=peaks,
+        numpy=np.__version__, torch=torch.__version__,
+    )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
