@@ -13,7 +13,7 @@ from sensor.charge_to_codes import ChargeToCodes
 from sensor.counter_rng import NoiseSource, Stream, check_integer
 from sensor.errors import CaptureError
 from sensor.fixed_maps import FixedMaps
-from sensor.light_to_charge import LightToCharge
+from sensor.light_to_charge import ONE_PASS_PX, LightToCharge
 from sensor.params import REFERENCE_EXPOSURE_S, SensorParams
 from sensor.presets import sensor_preset
 from sensor.raw_frame import STAGES, RawFrame
@@ -204,6 +204,15 @@ class Camera:
         """Return the codes in natural order."""
         height, width = light.shape
         codes = np.empty((height, width), np.uint16)
+        step, linear = cfa_tile(self.params.cfa).shape[0], rear.linear
+        if front.is_usual and linear is not None:
+
+            def shoot(first: int, end: int) -> None:
+                front.expose(light, first, codes[first:end], linear)
+
+            for_each_band(height, width, step, shoot, ONE_PASS_PX)
+            codes.flags.writeable = False
+            return codes
         # Only charge that spills between rows needs the whole frame at once.
         spilt = front.frame_rows(light) if self.params.blooming_fraction != 0 else None
 
@@ -211,7 +220,7 @@ class Camera:
             charge_e = front.rows(light, first, end) if spilt is None else spilt[first:end]
             rear.rows(charge_e, first, codes[first:end])
 
-        for_each_band(height, width, cfa_tile(self.params.cfa).shape[0], expose)
+        for_each_band(height, width, step, expose)
         codes.flags.writeable = False
         return codes
 

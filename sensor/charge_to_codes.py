@@ -9,6 +9,7 @@ from sensor.adc import convert
 from sensor.banding_noise import banding_noise
 from sensor.column_pattern import column_pattern
 from sensor.counter_rng import NoiseSource
+from sensor.fast_draws import LinearConverter
 from sensor.params import SensorParams
 from sensor.readout_timing import row_time_s
 from sensor.row_noise import row_noise
@@ -53,18 +54,43 @@ class ChargeToCodes:
         if params.banding_noise_e != 0:
             row_s = row_time_s(params, width_px=charge_e.shape[1])
             charge_e = banding_noise(charge_e, params.banding_noise_e, params.banding_hz, row_s, noise)
-        gain = params.gain_dn_per_e * self.gain
         if params.converter == "sar" and params.capacitor_mismatch_percent != 0:
             weights = capacitor_weights(
                 charge_e.shape[1], params.bit_depth, params.capacitor_mismatch_percent, self.seed
             )
-            out[...] = convert_sar(charge_e, weights, gain_dn_per_e=gain, black_level_dn=params.black_level_dn)
+            out[...] = convert_sar(
+                charge_e, weights, gain_dn_per_e=self._gain_dn_per_e, black_level_dn=params.black_level_dn
+            )
             return
         convert(
             charge_e,
-            gain_dn_per_e=gain,
+            gain_dn_per_e=self._gain_dn_per_e,
             black_level_dn=params.black_level_dn,
             bit_depth=params.bit_depth,
-            ramp_curvature_dn=params.ramp_curvature_dn if params.converter == "single-slope" else 0.0,
+            ramp_curvature_dn=self._ramp_curvature_dn,
             out=out,
         )
+
+    @property
+    def linear(self) -> LinearConverter | None:
+        """The converter, if rows, columns and converters have no noise and no faults; else None."""
+        params = self.params
+        faults = (
+            params.column_offset_e,
+            params.column_gain_percent,
+            params.row_spread_e(self.gain),
+            params.banding_noise_e,
+            params.capacitor_mismatch_percent if params.converter == "sar" else 0.0,
+            self._ramp_curvature_dn,
+        )
+        if any(fault != 0 for fault in faults):
+            return None
+        return LinearConverter(self._gain_dn_per_e, params.black_level_dn, params.bit_depth)
+
+    @property
+    def _gain_dn_per_e(self) -> float:
+        return self.params.gain_dn_per_e * self.gain
+
+    @property
+    def _ramp_curvature_dn(self) -> float:
+        return self.params.ramp_curvature_dn if self.params.converter == "single-slope" else 0.0

@@ -15,13 +15,29 @@ function. What it makes is within 3e-5 of Poisson in total variation (worst at 6
 electrons the count is found by search, from a word of its own.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from sensor.counter_rng import FIXED_STEP, NoiseSource, Stream
+
+
+class LinearConverter(NamedTuple):
+    """A converter without faults of its own, see :func:`sensor.adc.convert`.
+
+    Attributes
+    ----------
+    gain_dn_per_e, black_level_dn : float
+        System gain and offset.
+    bit_depth : int
+        Resolution, 8 to 16 bits.
+    """
+
+    gain_dn_per_e: float
+    black_level_dn: float
+    bit_depth: int
 
 
 def fast_shot_and_read(
@@ -58,9 +74,10 @@ def expose(
     full_well_e: float,
     dsnu_e: float,
     read_noise_e: float,
-    out: NDArray[np.float32],
+    out: NDArray[Any],
+    converter: LinearConverter | None = None,
 ) -> None:
-    r"""Turn light into the charge that is read.
+    r"""Turn light into the charge that is read, or into its codes.
 
     .. math:: v = \min(N, F) + d\,z_d + r\,z, \qquad N \sim \mathrm{Poisson}\big(e\,x\,(1 + p\,z_p) + \mu_d\big)
 
@@ -78,8 +95,10 @@ def expose(
         Electrons e of light 1.0.
     prnu_share, dark_e, full_well_e, dsnu_e, read_noise_e : float
         Spread p of sensitivity, mean dark signal, full well F (``inf`` is off), spreads d and r; 0 is off.
-    out : ndarray of float32, shape (H, W)
-        Filled with the charge v, in electrons.
+    out : ndarray of float32 or uint16, shape (H, W)
+        Filled with the charge v, in electrons; with a converter, with its codes.
+    converter : LinearConverter, optional
+        The same bits as :func:`sensor.adc.convert` of the charge.
     """
     height, width = out.shape
     none = np.empty((0, width), np.int16)
@@ -92,7 +111,12 @@ def expose(
     columns = np.arange(_STRIP) % tile.shape[1]
     weights = np.ascontiguousarray(response[tile[:, columns]].transpose(0, 2, 1), np.float32)
     light = np.ascontiguousarray(light, np.float32)
-    _expose(light, weights, sensitivity, offsets, figures, _place(noise), out)
+    charge, codes = (
+        (out, np.empty((0, width), np.uint16)) if converter is None else (np.empty((0, width), np.float32), out)
+    )
+    gain, black, bits = (0.0, 0.0, 8) if converter is None else converter
+    levels = np.array([gain, black + 0.5, (1 << bits) - 1], np.float64)
+    _expose(light, weights, sensitivity, offsets, figures, levels, _place(noise), charge, codes)
 
 
 def _place(noise: NoiseSource) -> NDArray[np.uint64]:
@@ -114,21 +138,25 @@ def _expose(
     sensitivity: NDArray[Any],
     offsets: NDArray[Any],
     figures: NDArray[Any],
+    levels: NDArray[Any],
     place: NDArray[Any],
-    out: NDArray[Any],
+    charge: NDArray[Any],
+    codes: NDArray[Any],
 ) -> None:
-    """Do what :func:`expose` says; a map that is off has no rows."""
+    """Do what :func:`expose` says; a map that is off has no rows, nor has the output that is not wanted."""
     electrons, share, dark, capacity, offset, read = figures
     one, none = np.float32(1), np.float32(0)
     mean, counts, normals = np.zeros(_STRIP, np.float32), np.empty(_STRIP, np.float32), np.empty(_STRIP, np.float32)
     words, scratch = np.empty(2 * _STRIP, np.uint32), np.empty((6, _STRIP), np.float32)
-    zeros = np.zeros(_STRIP, np.int16)
-    height, width = out.shape
+    zeros, strip = np.zeros(_STRIP, np.int16), np.empty(_STRIP, np.float32)
+    gain, half_above_black, top = levels
+    height, width = light.shape[0], light.shape[1]
     for y in range(height):
         colour = y % weights.shape[0]
         red, green, blue = weights[colour, 0], weights[colour, 1], weights[colour, 2]
         for start in range(0, width, _STRIP):
-            row, seen = out[y, start : start + _STRIP], light[y, start : start + _STRIP]
+            seen = light[y, start : start + _STRIP]
+            row = charge[y, start : start + _STRIP] if charge.shape[0] else strip[: seen.shape[0]]
             # What is off is multiplied by 1 or added as 0 to what is not negative: no bit changes.
             z = sensitivity[y, start : start + _STRIP] if sensitivity.shape[0] else zeros
             if light.ndim == 2:
@@ -143,6 +171,12 @@ def _expose(
             z = offsets[y, start : start + _STRIP] if offsets.shape[0] else zeros
             for x in range(row.size):
                 row[x] = min(counts[x], capacity) + offset * np.float32(z[x]) + read * normals[x]
+            if codes.shape[0]:
+                code = codes[y, start : start + _STRIP]
+                for x in range(row.size):
+                    # In double precision, so that the one rounding is the right one.
+                    level = min(max(np.float64(row[x]) * gain + half_above_black, 0.0), top)
+                    code[x] = np.uint16(np.int32(level))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from sensor.counter_rng import NoiseSource, Stream
 from sensor.dark_current import dark_current
 from sensor.defects import defects
 from sensor.dsnu import dsnu
-from sensor.fast_draws import expose, fast_shot_and_read
+from sensor.fast_draws import LinearConverter, expose, fast_shot_and_read
 from sensor.fixed_maps import FixedMaps
 from sensor.full_well import full_well
 from sensor.hot_pixels import hot_pixels
@@ -26,6 +27,9 @@ from sensor.shot_noise import shot_noise
 from sensor.storage_leakage import storage_leakage
 from sensor.telegraph_noise import telegraph_noise
 from sensor.tukey_noise import tukey_noise
+
+ONE_PASS_PX = 1 << 20
+"""Photosites of a band that one pass takes from light on: it works strip by strip, so large bands only save calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +65,9 @@ class LightToCharge:
     def rows(self, light: Scene, first: int, end: int) -> NDArray[np.float32]:
         """Return what rows ``first`` to ``end`` hand over, in electrons, float32, shape (rows, W)."""
         noise = self._noise(first)
-        if self._is_usual:
+        if self.is_usual:
             charge_e = np.empty((end - first, light.shape[1]), np.float32)
-            self._expose(light, first, noise, charge_e)
+            self.expose(light, first, charge_e)
             return charge_e
         collected, normals = self._collected(light, first, end, noise)
         return self._handed_over(collected, normals, noise)
@@ -74,12 +78,12 @@ class LightToCharge:
         height, width = light.shape
         step = cfa_tile(params.cfa).shape[0]
         charge = np.empty((height, width), np.float32)
-        if self._is_usual:
+        if self.is_usual:
 
             def expose_band(first: int, end: int) -> None:
-                self._expose(light, first, self._noise(first), charge[first:end])
+                self.expose(light, first, charge[first:end])
 
-            for_each_band(height, width, step, expose_band)
+            for_each_band(height, width, step, expose_band, ONE_PASS_PX)
             return charge
         # Numbers for the read noise that were drawn together with the electrons; empty where they were not.
         normals = np.empty((height if self._draws_pairs else 0, width), np.float32)
@@ -108,7 +112,7 @@ class LightToCharge:
         return NoiseSource(seed=self.seed, frame=self.frame, origin=(first, 0), maps=self.maps)
 
     @cached_property
-    def _is_usual(self) -> bool:
+    def is_usual(self) -> bool:
         """Whether light becomes charge by the effects that nearly every sensor has, and one pass does them all."""
         params = self.params
         return (
@@ -119,14 +123,17 @@ class LightToCharge:
             and not self._has_rare_effects
         )
 
-    def _expose(self, light: Scene, first: int, noise: NoiseSource, out: NDArray[np.float32]) -> None:
-        """Fill ``out`` with what the rows from ``first`` on hand over."""
+    def expose(self, light: Scene, first: int, out: NDArray[Any], converter: LinearConverter | None = None) -> None:
+        """Fill ``out`` with what the rows from ``first`` on hand over, in one pass; for :attr:`is_usual` sensors.
+
+        Parameters are those of :func:`sensor.fast_draws.expose`.
+        """
         params = self.params
         expose(
             light.light(first, first + out.shape[0]),
             cfa_tile(params.cfa),
             self._response,
-            noise,
+            self._noise(first),
             electrons=self._electrons,
             prnu_share=params.prnu_percent / 100,
             dark_e=self._dark_e(params.dark_current_e_per_s),
@@ -134,6 +141,7 @@ class LightToCharge:
             dsnu_e=params.dsnu_e,
             read_noise_e=params.gauss_noise_e(self.gain),
             out=out,
+            converter=converter,
         )
 
     @property

@@ -51,6 +51,8 @@ class RawFrame:
         Id of the key, readout pattern and unit of a shuffled frame; None for a natural one.
     nonce : bytes or None
         The 16 public bytes of this frame's shuffle.
+    generator : str or None
+        Address generator of a shuffled frame, ``"table"`` when nothing is said; None for a natural one.
     stage : str or None
         Where the multiplexer of a shuffled frame sat, ``"post-adc"`` (what a shuffled frame is taken for when nothing
         is said) or ``"pre-adc"``; None for a natural one.

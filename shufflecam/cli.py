@@ -5,22 +5,23 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from scrambler.errors import ShuffleCamError
 from shufflecam import __version__
 from shufflecam.commands import (
     capture,
+    chart,
     demo,
     emva,
     evaluate,
     keygen,
     label,
-    lists,
+    models,
     open_sealed,
     protect,
     readout,
     reveal,
     schemes,
     seal,
+    sensors,
     show,
     train,
 )  # fmt: skip
@@ -37,8 +38,9 @@ app = typer.Typer(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo, "keygen": keygen.keygen, "capture": capture.capture, "label": label.label,
     "reveal": reveal.reveal, "protect": protect.protect, "show": show.show, "seal": seal.seal,
-    "open": open_sealed.open_sealed, "schemes": schemes.schemes, "sensors": lists.sensors, "models": lists.models,
-    "readout": readout.readout, "emva": emva.emva, "evaluate": evaluate.evaluate, "train": train.train,
+    "open": open_sealed.open_sealed, "schemes": schemes.schemes, "sensors": sensors.sensors, "models": models.models,
+    "chart": chart.chart, "readout": readout.readout, "emva": emva.emva, "evaluate": evaluate.evaluate,
+    "train": train.train,
 }  # fmt: skip
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
@@ -71,11 +73,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         app(args=None if argv is None else list(argv), prog_name="shufflecam")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
-    except ShuffleCamError as error:
-        return _fail(str(error))
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         return _fail(f"{named}{error.strerror or error}")
+    except ValueError as error:
+        # Imported here, because the scrambler loads what --help can do without.
+        from scrambler.errors import ShuffleCamError
+
+        if not isinstance(error, ShuffleCamError):
+            raise
+        return _fail(str(error))
     return 0
 
 

@@ -1,5 +1,6 @@
 """Where commands print: results to standard output, everything else to standard error."""
 
+import io
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -8,6 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# A name that is not in the terminal's encoding is shown with escapes rather than not at all.
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="backslashreplace")
 # File names may hold anything, so nothing printed is markup. A file or pipe has no width to fold a table to.
 stdout = Console(
     soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 10_000
@@ -34,3 +39,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     stdout.print(table)
+
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+
+
+def shown(text: str) -> str:
+    r"""Return a text with control characters as escapes: file names may hold line breaks, and worse for a terminal.
+
+    >>> shown("a" + chr(10) + "b.jpg")
+    'a\\x0ab.jpg'
+    """
+    return text.translate(_ESCAPES)

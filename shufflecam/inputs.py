@@ -1,17 +1,22 @@
-"""What commands are given: files and folders in, output names and one result a file out."""
+"""What commands are given: files and folders in, output names out."""
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scrambler.errors import ShuffleCamError
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
+PICTURES = frozenset({
+    ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+    ".tif", ".tiff", ".webp",
+})  # fmt: skip
 RAW_FILES = frozenset({
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc", ".mef", ".mos",
     ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 })  # fmt: skip
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,13 @@ class Input:
         Where it is.
     name : Path
         Its name in the output folder, before the new ending: the file's name, or its path below the folder given.
+    problem : str
+        Why it cannot be worked on, known before anybody tried; empty for a sound one.
     """
 
     path: Path
     name: Path
+    problem: str = ""
 
     def output(self, folder: Path, ending: str) -> Path:
         """Return the output's path: the whole input name with ``ending`` behind it.
@@ -41,10 +49,13 @@ class Input:
 def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = None) -> list[Input]:
     """Return the files named, and those with one of ``endings`` anywhere below the folders named, sorted.
 
+    Links are followed, but no folder is entered twice and none above the folder given, so loops of links end. A link
+    that leads nowhere and a folder that cannot be read are inputs with a ``problem``.
+
     Parameters
     ----------
     paths : iterable of Path
-        Files and folders. A file named twice is taken once; hidden files are taken only when named.
+        Files and folders. A file named twice is taken once; hidden files and folders are taken only when named.
     endings : frozenset of str
         In lower case, with the dot.
     skip : Path, optional
@@ -53,23 +64,23 @@ def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = N
     Raises
     ------
     ShuffleCamError
-        If a path does not exist, a folder holds nothing to work on, or two inputs would get the same output name.
+        If a path does not exist or is neither file nor folder, a folder holds nothing to work on or is the output
+        folder itself, or two inputs would get the same output name.
     """
-    found: dict[Path, Input] = {}
+    found: dict[str, Input] = {}
     for path in paths:
         if path.is_dir():
-            below = [
-                p
-                for p in sorted(path.rglob("*"))
-                if p.suffix.lower() in endings and not p.name.startswith(".") and p.is_file()
-                if skip is None or not p.resolve().is_relative_to(skip.resolve())
-            ]
+            if skip is not None and _same_folder(path, skip):
+                raise ShuffleCamError(f"{path} is the output folder too; give another folder for the results")
+            below = _below(path, endings, skip)
             if not below:
                 raise ShuffleCamError(f"{path} holds no file with one of the endings {', '.join(sorted(endings))}")
-            for p in below:
-                found.setdefault(p.resolve(), Input(p, p.relative_to(path)))
+            for place, item in sorted(below, key=lambda one: one[1].name.parts):
+                found.setdefault(place, item)
+        elif path.is_file():
+            found.setdefault(os.path.realpath(path), Input(path, Path(path.name)))
         elif path.exists():
-            found.setdefault(path.resolve(), Input(path, Path(path.name)))
+            raise ShuffleCamError(f"{path} is neither a file nor a folder")
         else:
             raise ShuffleCamError(f"no such file or folder: {path}")
     taken: dict[str, Path] = {}
@@ -79,6 +90,57 @@ def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = N
         if other is not item.path:
             raise ShuffleCamError(f"{other} and {item.path} would get the same output name; give them in two calls")
     return list(found.values())
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _below(root: Path, endings: frozenset[str], skip: Path | None) -> list[tuple[str, Input]]:
+    """Return the inputs below a folder, each with its real path."""
+    found: list[tuple[str, Input]] = []
+    # A link to a folder above would bring in what the user did not name.
+    entered = {_identity(folder) for folder in Path(os.path.realpath(root)).parents}
+    if skip is not None and skip.exists():
+        entered.add(_identity(skip))
+    folders, links = [root], list[Path]()
+    while folders or links:
+        # Links come last, so that a folder which lies in the tree itself is taken under its own name.
+        folder = folders.pop() if folders else links.pop()
+        try:
+            identity = _identity(folder)
+            if identity in entered:
+                continue
+            entered.add(identity)
+            with os.scandir(folder) as entries:
+                listed = list(entries)
+        except OSError as error:
+            reason = f"the folder cannot be read ({error.strerror})"
+            found.append((str(folder), Input(folder, folder.relative_to(root), reason)))
+            continue
+        real, name = os.path.realpath(folder), folder.relative_to(root)
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(folder / entry.name)
+            elif os.path.isdir(entry):
+                links.append(folder / entry.name)
+            elif os.path.splitext(entry.name)[1].lower() in endings:
+                place = os.path.join(real, entry.name)
+                if entry.is_file(follow_symlinks=False):
+                    found.append((place, Input(folder / entry.name, name / entry.name)))
+                elif os.path.isfile(entry):
+                    found.append((os.path.realpath(place), Input(folder / entry.name, name / entry.name)))
+                elif entry.is_symlink():
+                    problem = "the link leads nowhere"
+                    found.append((place, Input(folder / entry.name, name / entry.name, problem)))
+    return found
 
 
 @contextmanager
@@ -112,26 +174,3 @@ def named(path: Path) -> Iterator[None]:
     except (ValueError, ArithmeticError, MemoryError, OSError) as error:
         reason = str(error) or type(error).__name__
         raise ShuffleCamError(reason if str(path) in reason else f"{path}: {reason}") from error
-
-
-def for_each(inputs: list[Input], work: Callable[[Input], None], progress: str) -> list[str]:
-    """Do ``work`` on every input with a progress bar; go on after a bad one.
-
-    Returns
-    -------
-    list of str
-        One sentence for each input that failed, naming it.
-    """
-    from rich.progress import track
-
-    from shufflecam.console import stderr
-
-    failures: list[str] = []
-    # A bar on a terminal only: a log should hold results, not carriage returns.
-    for item in track(inputs, description=progress, console=stderr, disable=len(inputs) == 1 or not stderr.is_terminal):
-        try:
-            with named(item.path):
-                work(item)
-        except ShuffleCamError as error:
-            failures.append(str(error))
-    return failures

@@ -1,17 +1,27 @@
 """Files that the program reads: RAW frames and pictures, told apart by their ending, decoded without chatter."""
 
 import os
+import re
 import sys
+import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor import Camera, RawFrame, Scene
+from sensor import Camera, RawFrame, Scene, SceneError
 from sensor.image_file import read_image
+from shufflecam import MOST_PX
 from shufflecam.inputs import PICTURES
+
+_JPEG_COMPLAINTS = ("bad Huffman code", "premature end of data segment", "instead of RST")
+_MOST_LEFT_OVER = 0.01
+"""Some cameras leave a few bytes before the end of a sound JPEG; a larger share is a decoder that lost track."""
+
+_MOST_HEARD = 1 << 16
 
 
 def is_picture(path: Path) -> bool:
@@ -21,19 +31,19 @@ def is_picture(path: Path) -> bool:
 
 def read_frame(path: Path) -> RawFrame:
     """Read a RAW file, ours or another camera's; errors as for :meth:`sensor.RawFrame.load`."""
-    with _quiet_decoders():
+    with _quiet_decoders(path):
         return RawFrame.load(path)
 
 
 def read_scene(path: Path) -> Scene:
     """Read a picture as a scene; errors as for :meth:`sensor.Scene.from_image`."""
-    with _quiet_decoders():
+    with _quiet_decoders(path), _size_named(path):
         return Scene.from_image(path)
 
 
 def read_picture(path: Path) -> NDArray[np.unsignedinteger]:
     """Read a picture's codes as they are; errors as for :func:`sensor.image_file.read_image`."""
-    with _quiet_decoders():
+    with _quiet_decoders(path), _size_named(path):
         return read_image(path)
 
 
@@ -57,18 +67,61 @@ def natural_frame(path: Path, camera: Camera, exposure_s: float = 0.01, frame: i
 
 
 @contextmanager
-def _quiet_decoders() -> Iterator[None]:
-    """Silence what OpenCV, libjpeg, libpng and LibRaw print about a damaged file while they decode it.
+def _size_named(path: Path) -> Iterator[None]:
+    """Say so when a picture is refused for its size; OpenCV does not tell why it refuses one."""
+    try:
+        yield
+    except SceneError:
+        width, height = _size_in_header(path)
+        if width * height > MOST_PX:
+            raise SceneError(
+                f"{path}: a picture of {height} x {width} is too large; {MOST_PX} pixels are the most"
+            ) from None
+        raise
 
-    They write to the process's standard error from C, past Python, so it leads nowhere meanwhile. What is wrong with
-    the file reaches the user as the exception's one sentence.
+
+def _size_in_header(path: Path) -> tuple[int, int]:
+    """Return width and height as a picture's header has them; zeros if they cannot be found."""
+    from PIL import Image
+
+    with suppress(Exception), warnings.catch_warnings():  # whatever a damaged file makes it raise
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with Image.open(path) as image:
+                return image.size
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    return 0, 0
+
+
+@contextmanager
+def _quiet_decoders(path: Path) -> Iterator[None]:
+    """Silence what OpenCV, libjpeg, libpng and LibRaw print about a file while they decode it, but listen to it.
+
+    They write to the process's standard error from C, past Python, so it leads into a temporary file meanwhile. What
+    makes them fail reaches the user as the exception's one sentence. A JPEG with wrong bytes inside does not make them
+    fail, yet libjpeg says so when the wrong bytes make no sense to it; it stays silent when they do.
+
+    Raises
+    ------
+    SceneError
+        For a JPEG that libjpeg decoded with such complaints.
     """
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    kept = os.dup(2)
     try:
-        os.dup2(nowhere, 2)
-        yield
+        with tempfile.TemporaryFile() as said:
+            os.dup2(said.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(kept, 2)
+            said.seek(0)
+            heard = said.read(_MOST_HEARD).decode("utf-8", "replace")
     finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
         os.close(kept)
+    left_over = sum(int(count) for count in re.findall(r"(\d+) extraneous bytes before marker", heard))
+    lost_track = left_over > 0 and left_over > _MOST_LEFT_OVER * path.stat().st_size
+    if lost_track or any(complaint in heard for complaint in _JPEG_COMPLAINTS):
+        raise SceneError(f"{path}: the picture is damaged; parts of it do not decode")

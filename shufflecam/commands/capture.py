@@ -1,17 +1,31 @@
-"""``shufflecam capture``: pictures and RAW files to shuffled DNGs."""
+"""``shufflecam capture``: pictures, RAW files and videos to shuffled DNGs."""
 
-import os
 from pathlib import Path
-from typing import Annotated
-from zlib import crc32
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shufflecam.commands.options import KeyFile, OutFolder, Seed, Sensor, camera_seed
+from shufflecam.commands.options import (
+    DryRun,
+    FailFast,
+    Jobs,
+    KeyFile,
+    OutFolder,
+    Resume,
+    Scheduler,
+    Seed,
+    Sensor,
+    camera_seed,
+)
+
+if TYPE_CHECKING:
+    pass
 
 
 def capture(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, RAW files, or folders of them.", metavar="IN...")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, RAW files, videos, or folders of them.", metavar="IN...")
+    ],
     key: KeyFile,
     out: OutFolder,
     sensor: Sensor = "imx477",
@@ -25,36 +39,51 @@ def capture(
         ),
     ] = "frame",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
+    stage: Annotated[
+        str, typer.Option("--stage", help="post-adc (codes move) or pre-adc (voltages move, converters stay).")
+    ] = "post-adc",
+    gain: Annotated[float, typer.Option("--gain", help="Amplifier gain, times base gain.")] = 1.0,
+    light: Annotated[
+        str | None,
+        typer.Option("--light", help="Another lamp: D50, A, 3200K, ...; for sensors with spectral_qe.", metavar="LAMP"),
+    ] = None,
+    lens: Annotated[
+        str | None,
+        typer.Option("--lens", help="blur_px=1.5,falloff=0.3, psf=spot.png, red_shift_px=..., ...", metavar="LENS"),
+    ] = None,
     seed: Seed = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    resume: Resume = True,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
 ) -> None:
     """Capture pictures with a simulated sensor that shuffles its readout; shuffle RAW files after the fact.
 
-    Each frame gets a fresh nonce. IN.jpg becomes DIR/IN.jpg.dng, which RAW software opens: it shows noise.
+    Each frame gets a fresh nonce. IN.jpg becomes DIR/IN.jpg.dng, which RAW software opens: it shows noise. A video
+    becomes a folder of such frames. DIR/manifest.jsonl lists them; the same command again goes on where it stopped.
 
     Example: shufflecam capture photos/ --key door.key --sensor imx477 --out shuffled
     """
-    from scrambler import Key, Multiplexer, seeded_nonce
-    from sensor import Camera
-    from shufflecam.commands.results import report
+    from scrambler import Multiplexer
+    from shufflecam.commands.running import is_job, report, run
     from shufflecam.console import stderr
-    from shufflecam.inputs import PICTURES, RAW_FILES, Input, expand, folder_of, for_each
-    from shufflecam.sources import natural_frame
+    from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
+    from shufflecam.jobs import JobKey, Settings
+    from shufflecam.jobs.work import file_or_name
+    from shufflecam.verbs.capture import Capture
 
-    secret = Key.load(key)
-    multiplexer = Multiplexer(secret, pattern=pattern, unit=unit)
-    camera = Camera(sensor, seed=camera_seed(seed))
-    items = expand(inputs, PICTURES | RAW_FILES, skip=out)
+    name, digest = file_or_name(sensor)
+    work = Capture(
+        key=JobKey.of(key), sensor=name, sensor_hash=digest, exposure_s=exposure, pattern=pattern, unit=unit,
+        stage=stage, gain=gain, light=light, lens=lens, seed=seed, camera_seed=camera_seed(seed),
+    )  # fmt: skip
+    assert work.key is not None
+    items = expand(inputs, PICTURES | RAW_FILES | VIDEOS, skip=out)
     if pattern != "frame":
-        stderr.print(f"pattern {pattern} is weak: {multiplexer.leak}")
-
-    def work(item: Input) -> None:
-        where = os.fsencode(item.path.resolve())
-        nonce = None if seed is None else seeded_nonce(secret, seed, where.hex())
-        # The noise, too, follows from the path alone, whatever other files the folder holds.
-        natural = natural_frame(item.path, camera, exposure_s=exposure, frame=crc32(where))
-        target = item.output(out, ".dng")
-        with folder_of(target):
-            natural.shuffle(multiplexer, nonce=nonce).save(target)
-
-    failures = for_each(items, work, "capturing")
-    report(len(items), failures, f"frames in {out}, shuffled under key {secret.id}")
+        stderr.print(f"pattern {pattern} is weak: {Multiplexer(work.key.load(), pattern=pattern).leak}")
+    settings = Settings(
+        jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
+        manifest=is_job(inputs, out),
+    )  # fmt: skip
+    report(run(work, items, out, settings), f"frames in {out}, shuffled under key {work.key.id}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shufflecam.commands.options import KeyFile, OutFolder
+from shufflecam.commands.options import DryRun, FailFast, Jobs, KeyFile, OutFolder, Resume, Scheduler
 
 SEALED_FILES = frozenset({".sealed"})
 
@@ -14,6 +14,11 @@ def open_sealed(
     inputs: Annotated[list[Path], typer.Argument(help="Sealed files, or folders of them.", metavar="IN...")],
     key: KeyFile,
     out: OutFolder,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    resume: Resume = True,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
 ) -> None:
     """Open sealed files into shuffled DNGs, which `label` and `reveal` read.
 
@@ -21,21 +26,15 @@ def open_sealed(
 
     Example: shufflecam open sealed/ --key door.key --out shuffled
     """
-    from scrambler import Key
-    from scrambler import open_sealed as open_values
-    from shufflecam.commands.results import report
-    from shufflecam.commands.seal import frame_of
-    from shufflecam.inputs import Input, expand, folder_of, for_each
+    from shufflecam.commands.running import is_job, report, run
+    from shufflecam.inputs import expand
+    from shufflecam.jobs import JobKey, Settings
+    from shufflecam.verbs.open_sealed import Open
 
-    secret = Key.load(key)
+    work = Open(key=JobKey.of(key))
     items = expand(inputs, SEALED_FILES, skip=out)
-
-    def work(item: Input) -> None:
-        unsealed = open_values(item.path, secret)
-        frame = frame_of(unsealed.values, unsealed.metadata)
-        target = item.output(out, ".dng")
-        with folder_of(target):
-            frame.save(target)
-
-    failures = for_each(items, work, "opening")
-    report(len(items), failures, f"frames in {out}, still shuffled under their keys")
+    settings = Settings(
+        jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
+        manifest=is_job(inputs, out),
+    )  # fmt: skip
+    report(run(work, items, out, settings), f"frames in {out}, still shuffled under their keys")

@@ -15,6 +15,28 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Fix noise and nonces by key, seed and input path: for tests and studies only."),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", help="Worker processes; default: one a core, none for a few small inputs.", min=1, metavar="N"
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="Let the workers of this Dask scheduler do it; they need the same paths, the key file's too.",
+        metavar="ADDRESS",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--overwrite", help="Keep what an earlier run finished with the same settings, or do it again."
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first input that fails.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 

@@ -1,15 +1,28 @@
-"""``shufflecam protect``: pictures under any published protection."""
+"""``shufflecam protect``: pictures and videos under any published protection."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shufflecam.commands.options import OptionalKeyFile, OutFolder
+from shufflecam.commands.options import (
+    DryRun,
+    FailFast,
+    Jobs,
+    OptionalKeyFile,
+    OutFolder,
+    Resume,
+    Scheduler,
+    Seed,
+)
+
+if TYPE_CHECKING:
+    from shufflecam.jobs import Record
 
 
 def protect(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of them.", metavar="IN...")],
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, videos, or folders of them.", metavar="IN...")],
     scheme_name: Annotated[str, typer.Option("--scheme", help="See `shufflecam schemes`.", metavar="NAME")],
     out: OutFolder,
     key: OptionalKeyFile = None,
@@ -17,54 +30,66 @@ def protect(
         list[str] | None,
         typer.Option("--param", help="A parameter of the scheme; can be given again.", metavar="NAME=VALUE"),
     ] = None,
+    seed: Seed = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    resume: Resume = True,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
 ) -> None:
     """Protect pictures by a published scheme, for `shufflecam reveal` to undo where the scheme allows it.
 
-    IN.jpg becomes DIR/IN.jpg.png, or DIR/IN.jpg.tif where values leave 16 bits; both hold nonce and parameters.
+    IN.jpg becomes DIR/IN.jpg.png, or DIR/IN.jpg.tif where values leave 16 bits; both hold nonce, parameters, and
+    a tag by which `reveal` and `label` notice changes. A video becomes a folder of such pictures.
 
     Example: shufflecam protect photos/ --scheme etc --key door.key --param block=8 --out protected
     """
-    from scrambler import Key, scheme
     from scrambler.errors import MissingKeyError
     from scrambler.schemes import NoisyScheme
-    from shufflecam.commands.results import report
-    from shufflecam.console import stderr, stdout
-    from shufflecam.inputs import PICTURES, Input, expand, folder_of, for_each
-    from shufflecam.protected_file import ending, save_protected
-    from shufflecam.sources import read_picture
+    from shufflecam.commands.running import is_job, report, run
+    from shufflecam.console import stderr
+    from shufflecam.inputs import PICTURES, VIDEOS, expand
+    from shufflecam.jobs import JobKey, Settings
+    from shufflecam.named_scheme import named_scheme
+    from shufflecam.verbs.protect import Protect
 
     parameters = dict(read_parameter(text) for text in param or [])
-    secret = None if key is None else Key.load(key)
-    protection = scheme(scheme_name, key=secret, **parameters)
+    job_key = None if key is None else JobKey.of(key)
+    protection = named_scheme(scheme_name, None if job_key is None else job_key.load(), parameters)
     card = protection.card
-    if card.keyed and secret is None:
+    if card.keyed and job_key is None:
         raise MissingKeyError(f"scheme {scheme_name!r} needs a key: give --key FILE, made by `shufflecam keygen`")
     if card.strength in ("weak", "broken"):
         stderr.print(f"scheme {scheme_name} is {card.strength}: {card.attacks}")
-    items = expand(inputs, PICTURES, skip=out)
-    guarantees: dict[str, int] = {}
+    work = Protect(
+        key=job_key if card.keyed else None, scheme=scheme_name, options=tuple(parameters.items()), seed=seed,
+        accounted=isinstance(protection, NoisyScheme),
+    )  # fmt: skip
+    items = expand(inputs, PICTURES | VIDEOS, skip=out)
+    settings = Settings(
+        jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
+        manifest=is_job(inputs, out),
+    )  # fmt: skip
+    summary = run(work, items, out, settings)
+    if work.accounted:
+        _print_account(summary.done)
+    under = "" if work.key is None else f" under key {work.key.id}"
+    report(summary, f"pictures in {out}, protected by {scheme_name}{under}")
 
-    def work(item: Input) -> None:
-        image = read_picture(item.path)
-        protected = protection.protect(image)
-        target = item.output(out, ending(protected.values))
-        with folder_of(target):
-            save_protected(target, protected, parameters)
-        if isinstance(protection, NoisyScheme):
-            said = str(protection.guarantee(image.shape, image.dtype))
-            guarantees[said] = guarantees.get(said, 0) + 1
 
-    failures = for_each(items, work, "protecting")
-    for said, count in guarantees.items():
+def _print_account(records: "list[Record]") -> None:
+    """Print what the releases of this run are worth, and what they add up to."""
+    from shufflecam.console import stdout
+
+    guaranteed = [record.facts for record in records if "guarantee" in record.facts]
+    for said, count in Counter(facts["guarantee"] for facts in guaranteed).items():
         stdout.print(f"{count} released with {said}")
-    if guarantees and isinstance(protection, NoisyScheme):
-        ledger = protection.ledger
+    if guaranteed:
+        last = guaranteed[-1]
         stdout.print(
-            f"in all: epsilon {ledger.most_on_one_image:g} on the picture released most often, {ledger.total:g} if all "
-            "pictures show one subject"
+            f"in all: epsilon {last['epsilon_most_on_one_image']:g} on the picture released most often, "
+            f"{last['epsilon_total']:g} if all pictures show one subject"
         )
-    under = f" under key {secret.id}" if card.keyed and secret is not None else ""
-    report(len(items), failures, f"pictures in {out}, protected by {scheme_name}{under}")
 
 
 def read_parameter(text: str) -> tuple[str, Any]:

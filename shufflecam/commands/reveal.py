@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shufflecam.commands.options import KeyFile, OutFolder
+from shufflecam.commands.options import DryRun, FailFast, Jobs, KeyFile, OutFolder, Resume, Scheduler
 
 
 def reveal(
@@ -14,32 +14,26 @@ def reveal(
     ],
     key: KeyFile,
     out: OutFolder,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    resume: Resume = True,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
 ) -> None:
     """Develop shuffled frames into viewable pictures (8-bit sRGB PNG), and undo `shufflecam protect`.
 
     Example: shufflecam reveal shuffled/ --key door.key --out pictures
     """
-    from scrambler import Key
-    from sensor import develop
-    from shufflecam.commands.results import report
-    from shufflecam.inputs import RAW_FILES, Input, expand, folder_of, for_each
-    from shufflecam.pictures import write_png
-    from shufflecam.protected_file import ENDINGS, reveal_protected, save_picture
-    from shufflecam.sources import read_frame
+    from shufflecam.commands.running import is_job, report, run
+    from shufflecam.inputs import RAW_FILES, expand
+    from shufflecam.jobs import JobKey, Settings
+    from shufflecam.protected_file import ENDINGS
+    from shufflecam.verbs.reveal import Reveal
 
-    secret = Key.load(key)
+    work = Reveal(key=JobKey.of(key))
     items = expand(inputs, RAW_FILES | ENDINGS, skip=out)
-
-    def work(item: Input) -> None:
-        target = item.output(out, ".png")
-        if item.path.suffix.lower() in ENDINGS:
-            plain = reveal_protected(item.path, secret)
-            with folder_of(target):
-                save_picture(target, plain)
-            return
-        picture = develop(read_frame(item.path), secret)
-        with folder_of(target):
-            write_png(target, picture)
-
-    failures = for_each(items, work, "revealing")
-    report(len(items), failures, f"pictures in {out}")
+    settings = Settings(
+        jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
+        manifest=is_job(inputs, out),
+    )  # fmt: skip
+    report(run(work, items, out, settings), f"pictures in {out}")

@@ -14,6 +14,7 @@ def schemes(as_json: Json = False) -> None:
     """
     from dataclasses import asdict
 
+    import networks  # noqa: F401 - it adds the learned schemes to the list
     from scrambler import list_schemes, scheme
     from shufflecam.console import print_table
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shufflecam.commands.options import KeyFile, OutFolder
+from shufflecam.commands.options import DryRun, FailFast, Jobs, KeyFile, OutFolder, Resume, Scheduler, Seed
 
 if TYPE_CHECKING:
     from sensor import RawFrame
@@ -18,6 +18,12 @@ def seal(
     inputs: Annotated[list[Path], typer.Argument(help="RAW files, or folders of them.", metavar="IN...")],
     key: KeyFile,
     out: OutFolder,
+    seed: Seed = None,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    resume: Resume = True,
+    dry_run: DryRun = False,
+    fail_fast: FailFast = False,
 ) -> None:
     """Seal frames for storage and transport: only their size and the key's id show, and every change is noticed.
 
@@ -25,27 +31,18 @@ def seal(
 
     Example: shufflecam seal shuffled/ --key door.key --out sealed
     """
-    from scrambler import Key, Multiplexer
-    from scrambler import seal as seal_values
-    from shufflecam.commands.results import report
-    from shufflecam.inputs import RAW_FILES, Input, expand, folder_of, for_each
-    from shufflecam.sources import read_frame
+    from shufflecam.commands.running import is_job, report, run
+    from shufflecam.inputs import RAW_FILES, expand
+    from shufflecam.jobs import JobKey, Settings
+    from shufflecam.verbs.seal import Seal
 
-    secret = Key.load(key)
+    job_key = JobKey.of(key)
     items = expand(inputs, RAW_FILES, skip=out)
-
-    def work(item: Input) -> None:
-        frame = read_frame(item.path)
-        if not frame.is_shuffled:
-            frame = frame.shuffle(Multiplexer(secret))
-        target = item.output(out, ".sealed")
-        # A foreign RAW file may hold codes above its own bit depth.
-        bits = max(frame.bit_depth, int(frame.mosaic.max()).bit_length())
-        with folder_of(target):
-            seal_values(target, frame.mosaic, secret, metadata=frame_metadata(frame), bits=bits)
-
-    failures = for_each(items, work, "sealing")
-    report(len(items), failures, f"frames in {out}, sealed with key {secret.id}")
+    settings = Settings(
+        jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
+        manifest=is_job(inputs, out),
+    )  # fmt: skip
+    report(run(Seal(key=job_key, seed=seed), items, out, settings), f"frames in {out}, sealed with key {job_key.id}")
 
 
 def frame_metadata(frame: "RawFrame") -> dict[str, Any]:

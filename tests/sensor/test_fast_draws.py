@@ -13,7 +13,15 @@ from sensor.cfa import QUAD_BAYER, X_TRANS, cfa_tile, sample_mosaic
 from sensor.common_chain import charge_with_noise, expected_electrons
 from sensor.counter_rng import FIXED_STEP, NoiseSource, Stream, standard_normal
 from sensor.dsnu import dsnu
-from sensor.fast_draws import _STRIP, _count, _fill_words, _place, expose, fast_shot_and_read
+from sensor.fast_draws import (
+    _STRIP,
+    LinearConverter,
+    _count,
+    _fill_words,
+    _place,
+    expose,
+    fast_shot_and_read,
+)
 from sensor.fixed_maps import FixedMaps
 from sensor.full_well import full_well
 from sensor.prnu import prnu
@@ -186,11 +194,12 @@ def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
         (0, 0.6, 0, 900.0),
         (0, 0, 0, 900.0),
     ]:
-        out = np.empty(shape, np.float32)
-        expose(
-            light, cfa_tile(cfa), response, noise,
-            electrons=2000.0, prnu_share=share, dark_e=0.4, full_well_e=well, dsnu_e=offset, read_noise_e=read, out=out,
-        )  # fmt: skip
+        out, codes = np.empty(shape, np.float32), np.empty(shape, np.uint16)
+        for target, converter in ((out, None), (codes, LinearConverter(0.47, 12.0, 8))):
+            expose(
+                light, cfa_tile(cfa), response, noise, electrons=2000.0, prnu_share=share, dark_e=0.4,
+                full_well_e=well, dsnu_e=offset, read_noise_e=read, out=target, converter=converter,
+            )  # fmt: skip
         empty = np.empty((0, shape[1]), np.float32)
         maps = [noise.normals(kind, shape, fixed=True) for kind in (Stream.PRNU, Stream.DSNU)]
         seen = sample_mosaic(light, cfa_tile(cfa), response)
@@ -202,6 +211,9 @@ def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
             counts, well, np.float32(offset), maps[1] if offset else empty, np.float32(read), normals if read else empty
         )
         np.testing.assert_array_equal(out, single)
+        one_by_one = convert(single, gain_dn_per_e=0.47, black_level_dn=12.0, bit_depth=8)
+        np.testing.assert_array_equal(codes, one_by_one)
+        assert one_by_one.max() == 255
 
 
 @pytest.mark.parametrize("width", [1, 63, 64, 65, 575, 577, 1400])

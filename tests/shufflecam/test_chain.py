@@ -12,7 +12,19 @@ from networks import DatasetError, load_cifar10
 from operators import keyed_raw_to_rgb
 from scrambler import Key, Multiplexer, keyed_permutation
 from scrambler.errors import MissingKeyError, WrongKeyError
-from sensor import Camera, RawFrame, Scene, develop, srgb_decode, srgb_encode
+from sensor import (
+    MONO,
+    QUAD_BAYER,
+    X_TRANS,
+    Camera,
+    RawFrame,
+    Scene,
+    develop,
+    sensor_preset,
+    srgb_decode,
+    srgb_encode,
+)
+from sensor.orientation import upright
 from shufflecam.chain import Labeller, network_input, seen_without_key
 
 KEY = Key.from_bytes(bytes(range(32)))
@@ -28,6 +40,13 @@ def cat() -> RawFrame:
     """The bundled cat, captured in natural order."""
     picture = skimage.data.chelsea() / 255
     return Camera("imx477", seed=7).capture(Scene.from_array(srgb_decode(picture)))
+
+
+def captured_through(cfa: str) -> RawFrame:
+    """Return a part of the bundled cat as a sensor with another filter array sees it."""
+    params = replace(sensor_preset("imx477"), cfa=cfa, height_px=3036, width_px=4056)
+    scene = Scene.from_array(srgb_decode(skimage.data.chelsea()[50:242, 100:316] / 255))
+    return Camera(params, seed=7).capture(scene)
 
 
 def natural_area(picture: np.ndarray, size: int) -> np.ndarray:
@@ -46,6 +65,44 @@ def test_logits_are_the_plain_ones_for_every_pattern_and_unit(
     plain, keyed = labeller.label(cat), labeller.label(shuffled, KEY)
     assert keyed.name == plain.name
     np.testing.assert_allclose(keyed.logits, plain.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("pattern", ["frame", "rows", "rows+columns", "lines:4", "tiles:12", "blocks:12"])
+@pytest.mark.parametrize("cfa", [QUAD_BAYER, X_TRANS, MONO])
+def test_every_filter_array_in_every_pattern_and_unit_is_labelled_as_the_plain_frame_is(
+    labeller: Labeller, cfa: str, pattern: str
+) -> None:
+    frame = captured_through(cfa)
+    plain = labeller.label(frame)
+    for unit in ("pixel", "quad", "plane"):
+        shuffled = frame.shuffle(Multiplexer(KEY, pattern=pattern, unit=unit))
+        order = keyed_permutation(KEY, (32, 32), nonce=shuffled.nonce)
+        got = network_input(shuffled, (32, 32), shuffled.readout_permutation(KEY), order)
+        assert torch.equal(got, order.shuffle(network_input(frame, (32, 32))))
+    np.testing.assert_allclose(labeller.label(shuffled, KEY).logits, plain.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("cfa", [QUAD_BAYER, X_TRANS, MONO])
+def test_the_networks_input_through_another_array_is_the_developed_picture_averaged(cfa: str) -> None:
+    # Without a colour matrix nothing leaves the gamut, see below.
+    frame = replace(captured_through(cfa), color_matrix=np.eye(3))
+    expected = srgb_encode(natural_area(develop(frame, tone="linear"), 32))
+    got = network_input(frame, (32, 32))[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_network_sees_the_picture_upright(orientation: int) -> None:
+    frame = replace(captured_through("RGGB"), orientation=orientation)
+    lying = network_input(replace(frame, orientation=1), (32, 32))[0].permute(1, 2, 0).numpy()
+    got = network_input(frame, (32, 32))
+    np.testing.assert_array_equal(got[0].permute(1, 2, 0).numpy(), upright(lying, orientation))
+    shuffled = frame.shuffle(Multiplexer(KEY))
+    order = keyed_permutation(KEY, (32, 32), nonce=shuffled.nonce)
+    keyed = network_input(shuffled, (32, 32), shuffled.readout_permutation(KEY), order)
+    assert torch.equal(keyed, order.shuffle(got))
+    # An input that is no square turns with the picture too.
+    assert network_input(frame, (24, 40)).shape == (1, 3, 24, 40)
 
 
 def test_the_networks_input_is_the_plain_one_shuffled_bit_for_bit(cat: RawFrame) -> None:

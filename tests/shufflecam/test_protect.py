@@ -1,6 +1,9 @@
 """`shufflecam protect`, and `shufflecam reveal` on what it wrote."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,9 +12,10 @@ import pytest
 import tifffile
 
 from scrambler import Key, list_schemes, scheme
-from scrambler.errors import ShuffleCamError
+from scrambler.errors import MissingKeyError, ShuffleCamError, WrongKeyError
 from shufflecam.protected_file import (
     ProtectedFileError,
+    _encode,
     ending,
     is_protected,
     load_protected,
@@ -25,6 +29,15 @@ KEYED = [name for name in list_schemes() if scheme(name).card.keyed]
 @pytest.fixture
 def key(key_file: Path) -> Key:
     return Key.load(key_file)
+
+
+@contextmanager
+def monkeypatched_id(key: Key, other_id: str) -> Iterator[None]:
+    """Let a key say that it has another's id, as a forger's program would."""
+    own = key.id
+    object.__setattr__(key, "_id", other_id)
+    yield
+    object.__setattr__(key, "_id", own)
 
 
 def picture(path: Path) -> np.ndarray:
@@ -139,7 +152,7 @@ def test_damaged_files_are_refused_and_named(run, photo: Path, key_file: Path, k
         load_protected(photo)
     for name in ("le", "rmt"):
         run("protect", photo, "--scheme", name, "--key", key_file, "--out", tmp_path / name)
-        (path,) = (tmp_path / name).iterdir()
+        (path,) = (tmp_path / name).glob("a.png.*")
         assert is_protected(path)
         whole = path.read_bytes()
         rng = np.random.default_rng(0)
@@ -153,22 +166,69 @@ def test_damaged_files_are_refused_and_named(run, photo: Path, key_file: Path, k
             content[place] ^= 1 << int(rng.integers(8))
             path.write_bytes(content)
             try:
-                reveal_protected(path, key)
+                plain = reveal_protected(path, key)
             except ShuffleCamError as error:
                 said.append(str(error))
-        assert said
+            else:  # what no decoder looks at, such as a checksum of the container
+                np.testing.assert_array_equal(plain, picture(photo)[:, :, ::-1])
+        assert len(said) > 40
         assert all(path.name in one for one in said)
+
+
+def test_nobody_without_the_key_can_change_a_file_unnoticed(photo: Path, key: Key, tmp_path: Path) -> None:
+    image, path = picture(photo)[:, :, ::-1], tmp_path / "x.png"
+    protected = scheme("shuffle+mask", key=key).protect(image)
+    # All that can be made without the key: a whole file with its sum, other values, and a tag of another key.
+    forged = replace(protected, values=protected.values ^ 1, key_id=None)
+    save_protected(path, forged, {})
+    content = path.read_bytes()
+    start = content.index(b"shufflecam\0") + 11
+    said = json.loads(content[start : content.index(b"}", content.index(b'"sha256"')) + 1])
+    assert "tag" not in said
+    save_protected(tmp_path / "sound.png", protected, {}, key)
+    np.testing.assert_array_equal(reveal_protected(tmp_path / "sound.png", key), image)
+    other = Key.generate()
+    with monkeypatched_id(other, key.id):
+        save_protected(path, replace(forged, key_id=key.id), {}, other)
+    with pytest.raises(ProtectedFileError, match=r"x\.png: somebody without key .* has changed"):
+        reveal_protected(path, key)
+    assert load_protected(path)[0].key_id == key.id  # the sum alone is right, and shows no forgery
+    with pytest.raises(MissingKeyError, match="tag of a protected picture"):
+        save_protected(path, protected, {})
+    with pytest.raises(WrongKeyError):
+        save_protected(path, protected, {}, other)
+
+
+def test_damaged_values_are_found_without_a_key(photo: Path, key: Key, tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    save_protected(path, scheme("mat", key=key).protect(picture(photo)), {}, key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ProtectedFileError, match=r"x\.tif: this protected picture is damaged: its values"):
+        load_protected(path)
+
+
+def test_files_of_the_first_version_still_open(photo: Path, key: Key, tmp_path: Path) -> None:
+    image, path = picture(photo)[:, :, ::-1], tmp_path / "x.png"
+    protected = scheme("le", key=key).protect(image)
+    about = {
+        "format": "shufflecam-protected/1", "scheme": "le", "parameters": {}, "nonces": [],
+        "shape": list(image.shape), "dtype": "uint8", "key_id": key.id,
+    }  # fmt: skip
+    path.write_bytes(_encode(protected.values, json.dumps(about).encode()))
+    np.testing.assert_array_equal(reveal_protected(path, key), image)
 
 
 def test_files_of_later_versions_and_odd_contents_are_refused(key: Key, tmp_path: Path) -> None:
     protected = scheme("le", key=key).protect(np.zeros((4, 4), np.uint8))
     path = tmp_path / "x.png"
-    save_protected(path, protected, {"block": 4})
+    save_protected(path, protected, {"block": 4}, key)
     about = path.read_bytes()
     start = about.index(b"shufflecam\0") + 11
-    end = about.index(b"}", about.index(b"key_id")) + 1
+    end = about.index(b"}", about.index(b'"tag"')) + 1
     said = json.loads(about[start:end])
-    for change in ({"format": "shufflecam-protected/2"}, {"parameters": {"rank": 3}}, {"scheme": "rot13"}):
+    for change in ({"format": "shufflecam-protected/3"}, {"parameters": {"rank": 3}}, {"scheme": "rot13"}):
         text = json.dumps(said | change).encode()
         chunk = len(text + b"shufflecam\0").to_bytes(4, "big") + b"tEXtshufflecam\0" + text + bytes(4)
         path.write_bytes(about[:33] + chunk + about[end + 4 :])
@@ -191,3 +251,37 @@ def test_values_beyond_16_bits_are_whole_in_a_tiff(run, photo: Path, key_file: P
     values = tifffile.imread(tmp_path / "out" / "a.png.tif")
     assert values.dtype == np.int32
     np.testing.assert_array_equal(values, scheme("rise-mmt", key=key).protect(picture(photo)[:, :, ::-1]))
+
+
+def test_protected_pictures_are_labelled_as_they_are(run, key_file: Path, key: Key, tmp_path: Path) -> None:
+    # Blocks of 3 x 3 equal pixels: their averages are the small picture, so both get the same answer.
+    small = np.random.default_rng(0).integers(0, 256, (32, 34, 3)).astype(np.uint8)
+    large = small.repeat(3, 0).repeat(3, 1)
+    said = []
+    for name in ("negative-positive", "mat", "shuffle+mask", "etc"):
+        for number, image in enumerate((small, large)):
+            path = tmp_path / f"{name}{number}.{'tif' if name == 'mat' else 'png'}"
+            save_protected(path, scheme(name, key=key).protect(image), {}, key)
+            typed = run("label", path, "--key", key_file, "--json")
+            assert typed.status == 0
+            said.append(json.loads(typed.out))
+    assert {one["label"] for one in said} == {said[0]["label"]}
+    assert np.ptp([one["probability"] for one in said]) < 1e-4
+    assert {one["key_id"] for one in said} == {key.id}
+
+
+def test_label_says_why_it_cannot_read_a_protected_picture(run, photo: Path, key_file: Path, tmp_path: Path) -> None:
+    key, image = Key.load(key_file), np.zeros((40, 40, 3), np.uint8)
+    path = tmp_path / "x.png"
+    for name, options, why in (
+        ("le", ["--key", key_file], "half-bytes are not affine"),
+        ("negative-positive", [], f"protected under key {key.id}; give that key"),
+    ):
+        save_protected(path, scheme(name, key=key).protect(image), {}, key)
+        typed = run("label", path, *options)
+        assert (typed.status, why in typed.err) == (1, True)
+    save_protected(path, scheme("negative-positive", key=key).protect(image[:9]), {}, key)
+    typed = run("label", path, "--key", key_file)
+    assert (typed.status, "9 x 40 are smaller than the network's input, 32 x 32" in typed.err) == (1, True)
+    typed = run("label", photo, "--key", key_file)
+    assert (typed.status, "no protected picture" in typed.err) == (1, True)

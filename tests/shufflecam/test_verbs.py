@@ -81,7 +81,7 @@ def test_folders_keep_their_tree_and_bad_files_do_not_stop_the_rest(
     assert typed.err.count("\n") == 1
     assert typed.err.count("broken.jpg") == 1
     found = sorted(p.relative_to(tmp_path / "frames").as_posix() for p in (tmp_path / "frames").rglob("*.*"))
-    assert found == ["a.png.dng", "deep/b.PNG.dng"]
+    assert found == ["a.png.dng", "deep/b.PNG.dng", "manifest.jsonl"]
     assert len(run("label", tmp_path / "frames", "--key", key_file, "--json").out.splitlines()) == 2
 
 

@@ -1,0 +1,1 @@
+"""What each verb does to one input, as work for :mod:`shufflecam.jobs`; apart from the commands, which load nothing."""

@@ -1,0 +1,91 @@
+"""Pictures and the frames of videos under a published protection."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from shufflecam.inputs import Input
+from shufflecam.jobs.work import Do, Made, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protect(Work):
+    """Protect pictures and the frames of videos by a scheme.
+
+    Attributes
+    ----------
+    scheme : str
+        Its name.
+    options : tuple of (str, value)
+        Its parameters.
+    seed : int or None
+        Fixes nonces; None draws fresh ones.
+    accounted : bool
+        Releases are counted against a privacy budget, which one process must do.
+    """
+
+    scheme: str
+    options: tuple[tuple[str, Any], ...]
+    seed: int | None
+    accounted: bool
+
+    verb: ClassVar[str] = "protect"
+
+    @property
+    def in_order(self) -> bool:
+        """Whether one process must do all inputs: where releases share a budget."""
+        return self.accounted
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the options; tuples as lists, as JSON has it."""
+        options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options}
+        return {"scheme": self.scheme, "options": options, "seed": self.seed}
+
+    def start(self) -> Do:
+        """Load the key and make the scheme."""
+        from scrambler import seeded_nonce
+        from scrambler.schemes import NoisyScheme
+        from shufflecam.named_scheme import named_scheme
+        from shufflecam.protected_file import ending, save_protected
+        from shufflecam.sources import read_picture
+        from shufflecam.videos import drop_frames, frame_path, is_video, video_frames
+
+        secret = None if self.key is None else self.key.load()
+        protection = named_scheme(self.scheme, secret, dict(self.options))
+        seeded = self.seed is not None and protection.card.nonce == "per image"
+
+        def protected(image: Any, where: bytes) -> Any:
+            if not seeded:
+                return protection.protect(image)
+            assert secret is not None
+            assert self.seed is not None
+            return protection.protect(image, nonce=seeded_nonce(secret, self.seed, where.hex()))
+
+        def do(item: Input, out: Path) -> Made:
+            where = os.fsencode(item.path.resolve())
+            if is_video(item.path):
+                folder, written = item.output(out, ""), set[Path]()
+                for number, image in enumerate(video_frames(item.path)):
+                    one = protected(image, where + b"/%d" % number)
+                    path = frame_path(folder, number, ending(one.values))
+                    folder.mkdir(parents=True, exist_ok=True)
+                    save_protected(path, one, dict(self.options), secret)
+                    written.add(path)
+                drop_frames(folder, written)
+                return Made(folder, facts={"frames": len(written)})
+            image = read_picture(item.path)
+            result = protected(image, where)
+            facts = {}
+            if isinstance(protection, NoisyScheme):
+                facts = {
+                    "guarantee": str(protection.guarantee(image.shape, image.dtype)),
+                    "epsilon_most_on_one_image": protection.ledger.most_on_one_image,
+                    "epsilon_total": protection.ledger.total,
+                }
+            target = item.output(out, ending(result.values))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            save_protected(target, result, dict(self.options), secret)
+            return Made(target, result.nonces[0] if len(result.nonces) == 1 else None, facts)
+
+        return do
