@@ -5,6 +5,7 @@ exists, and output rows come out in the order that the table was made for. Trito
 """
 
 import functools
+import importlib
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ def is_available(frames: Tensor) -> bool:
     if not frames.is_cuda:
         return False
     try:
-        import triton  # noqa: F401 - only whether it is there
+        importlib.import_module("triton")
     except ImportError:
         return False
     return True

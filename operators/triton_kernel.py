@@ -1,7 +1,7 @@
 """The GPU kernel of ``operators.triton_conv``; importing it needs Triton."""
 
-import triton
-import triton.language as tl
+import triton  # type: ignore[import-not-found]  # not everywhere; see operators.triton_conv
+import triton.language as tl  # type: ignore[import-not-found]
 
 
 # Triton reads annotations as instructions: only what is fixed when it compiles may have one.
