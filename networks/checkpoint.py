@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -13,6 +14,18 @@ from scrambler.files import write_atomically
 
 class WeightsError(ShuffleCamError):
     """A weights file is missing, damaged or of another architecture."""
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict in half precision, batch-norm statistics in single, for files that ship.
+
+    >>> [str(t.dtype) for t in halved({"weight": torch.ones(2), "norm.running_var": torch.ones(2)}).values()]
+    ['torch.float16', 'torch.float32']
+    """
+    return {
+        name: tensor.half() if tensor.dtype is torch.float32 and "running_" not in name else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

@@ -4,21 +4,50 @@ Nothing here needs a key. Orders are names until the walk is over (:class:`netwo
 meet later can be given one order before anything is drawn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves, tree_unflatten
 
 from networks.errors import ConversionError
 from networks.keyed_layer import KeyedLayer, Make, settings_of
-from networks.layout import FRAME, Layout, Order, Several, is_plain, map_layout
-from networks.masked import convert_masked
+from networks.layout import FRAME, Layout, Order, Several, follows_frame, is_plain, map_layout
+from networks.masked import FirstLayer, convert_masked
 from networks.tracing import PROBE_BATCH, note
 from operators import OperatorError
 
 Rule = Callable[["Conversion", fx.Node], "Layout | Several"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model returns.
+
+    Attributes
+    ----------
+    layouts : tuple of Layout
+        One for each value.
+    spec : TreeSpec or None
+        How the values make up the object that the plain model returns; None where the graph puts it together itself.
+    """
+
+    layouts: tuple[Layout, ...]
+    spec: Any
+
+    def assembled(self, values: Any) -> Any:
+        """Return what the plain model would, from what the graph returned."""
+        return values if self.spec is None else tree_unflatten(tree_leaves(values), self.spec)
+
+
 FindRule = Callable[["Conversion", fx.Node], Rule | None]
+
+_MIXED = (
+    "it picks or mixes frames of a batch while each is in an order of its own; "
+    "put it behind the first convolution, or outside of the network"
+)
 
 
 class Conversion:
@@ -34,19 +63,20 @@ class Conversion:
         Height and width of the frames.
     stem_only : bool
         Natural order after the first layer.
-    masked : bool
-        The frames are masked.
+    first_layer : callable or None
+        Makes the layer that reads masked or protected frames (``networks.masked``); None for frames that are neither.
     find_rule : callable
         Returns the rule for a node, or None.
     """
 
     def __init__(
         self, root: nn.Module, graph: fx.Graph, size: tuple[int, int], *,
-        stem_only: bool, masked: bool, find_rule: FindRule,
+        stem_only: bool, first_layer: FirstLayer | None, find_rule: FindRule,
     ) -> None:  # fmt: skip
         self.root = root
         self.graph = graph
         self.stem_only = stem_only
+        self.first_layer = first_layer
         self.layers: list[KeyedLayer] = []
         self.free = self.aligned = 0
         self._find_rule = find_rule
@@ -64,23 +94,22 @@ class Conversion:
         with graph.inserting_after(self.frame):
             self.slot = graph.placeholder("input_slot")
         self.mask: fx.Node | None = None
-        if masked:
+        if first_layer is not None:
             with graph.inserting_after(self.slot):
                 self.mask = graph.placeholder("input_mask")
         # Nodes whose values are masked, with the layers put off until the mask is off.
-        self.masked: dict[fx.Node, tuple[nn.Module, ...]] = {self.frame: ()} if masked else {}
+        self.masked: dict[fx.Node, tuple[nn.Module, ...]] = {} if first_layer is None else {self.frame: ()}
 
-    def run(self) -> Layout:
-        """Convert every node; return the layout of the output."""
-        output: Layout = ()
+    def run(self) -> Outputs:
+        """Convert every node; return what is known about the output."""
         for node in list(self.graph.nodes):
             if node.op == "output":
-                if not isinstance(node.args[0], fx.Node):
-                    raise ConversionError("the model returns several values; only a single tensor can be converted")
-                if node.args[0] in self.masked:
+                given = tree_leaves(node.args[0])
+                if any(value in self.masked for value in given if isinstance(value, fx.Node)):
                     raise ConversionError("the model returns the masked frame itself: nothing takes the mask off")
-                output = self.layout(node.args[0])
-            elif node not in (self.frame, self.slot, self.mask):
+                layouts = [self.layout(value) if isinstance(value, fx.Node) else () for value in given]
+                output = Outputs(tuple(layouts), node.meta.get("spec"))
+            elif node not in self._layouts and node not in (self.slot, self.mask):
                 self._layouts[node] = self._convert(node)
         # Layers that were put off run inside others now.
         for node in reversed([node for node in self.masked if node is not self.frame]):
@@ -103,7 +132,14 @@ class Conversion:
             raise self.refuse(node, str(error)) from error
         if len(self.layers) == before and isinstance(node.meta.get("value"), Tensor):
             self.free += 1
+        if not isinstance(layout, Several) and follows_frame(layout) and not node.meta.get("by_frame", False):
+            raise self.refuse(node, _MIXED)
         return layout
+
+    def keep_frames_apart(self, node: fx.Node, dims: Collection[int]) -> None:
+        """Raise where a node works along the batch, and each frame of it is still in an order of its own."""
+        if 0 in dims and follows_frame(self.layout(self.input(node))):
+            raise self.refuse(node, _MIXED)
 
     def refuse(self, node: fx.Node, reason: str) -> ConversionError:
         """Return the error that names a node."""
@@ -224,8 +260,11 @@ class Conversion:
         return (self.slot,) if order is not None and order.follows_frame else ()
 
     def insert(self, node: fx.Node, source: fx.Node, name: str, make: Make, orders: tuple[Order | None, Order | None],
-               layout: Layout, shape: Sequence[int] | None = None) -> fx.Node:  # fmt: skip
-        """Put a keyed layer that gives ``layout`` (and ``shape``) between ``source`` and ``node``; return its call."""
+               layout: Layout, shape: Sequence[int] | None = None, *, everywhere: bool = False) -> fx.Node:  # fmt: skip
+        """Put a keyed layer that gives ``layout`` (and ``shape``) between ``source`` and ``node``; return its call.
+
+        With ``everywhere`` all that reads ``source`` reads the layer instead, and it stands before ``node``.
+        """
         reads, writes = orders
         grids = [order.grid for order in orders if order is not None]
         given = source.meta["value"]
@@ -237,8 +276,21 @@ class Conversion:
             call = self.graph.call_module(name, (source, *self.slot_argument(reads)))
         note(call, result)
         self._layouts[call] = layout
-        node.replace_input_with(source, call)
+        if everywhere:
+            source.replace_all_uses_with(call, lambda user: user is not call)
+        else:
+            node.replace_input_with(source, call)
         return call
+
+    def permute_before(self, node: fx.Node, sequence: Sequence[int]) -> None:
+        """Let a node read its first argument with its dimensions in another sequence."""
+        source = self.input(node)
+        with self.graph.inserting_before(node):
+            call = self.graph.call_method("permute", (source, *sequence))
+        note(call, source.meta["value"].permute(*sequence))
+        layout = self.layout(source)
+        self._layouts[call] = tuple(layout[dim] for dim in sequence)
+        node.replace_input_with(source, call)
 
 
 def plain_like(value: Any) -> Layout | Any:

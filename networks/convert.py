@@ -1,20 +1,24 @@
 """Conversion of a plain network into its keyed twin: same weights, shuffled pixels in, the same answers out.
 
-The model is traced with ``torch.fx``; every operator that reads a fixed neighbourhood is replaced by its keyed form,
-whose output gets a pixel order of its own, and everything that works in any order stays as it is (the theorem
-of docs/theory.md). ``networks.rules`` is the list of what can be converted.
+The model is traced with ``torch.fx``, or with ``torch.export`` where that can't follow. Every operator that reads a
+fixed neighbourhood is replaced by its keyed form, whose output gets a pixel order of its own, and everything that works
+in any order stays as it is (the theorem of docs/theory.md). ``networks.rules`` is the list of what can be converted.
 """
 
 import copy
 
 from torch import nn
 
+from networks.affine import AffineReading, reading_of
+from networks.channel_keys import ChannelReading, join_channels
 from networks.conversion import Conversion
 from networks.errors import ConversionError
 from networks.keyed import KeyedNetwork
+from networks.masked import MaskReading
 from networks.rules import find_rule
 from networks.tracing import trace
-from scrambler import Key, Multiplexer
+from operators import MaskedConv2d
+from scrambler import Key, Multiplexer, Scheme
 
 KEYS = ("layer", "stem")
 
@@ -29,6 +33,9 @@ def convert(
     unit: str = "pixel",
     mask: bool = False,
     keys: str = "layer",
+    channel_keys: bool = False,
+    scheme: Scheme | str | None = None,
+    codes: str = "uint8",
 ) -> KeyedNetwork:
     """Return the keyed twin of a plain network.
 
@@ -39,7 +46,9 @@ def convert(
     Parameters
     ----------
     model : torch.nn.Module
-        Takes (B, channels, H, W) and returns one tensor. It is not changed.
+        Takes (B, channels, H, W) and returns a tensor, or an object that holds tensors. It is not changed. What only
+        ``torch.export`` can follow, such as models of transformers, is read in evaluation mode: its layers of
+        ``torch.nn`` train as ever, but other code that differs in training, such as stochastic depth, does not.
     key : Key
         The camera's key.
     input_size : tuple of int
@@ -59,17 +68,32 @@ def convert(
         so that the rest runs at plain speed. That protects the frame on its way to the network only: feature maps lie
         in memory as the plain network's do, and a picture can be reconstructed from early ones. In both, tables
         determine the key of the layer they belong to.
+    channel_keys : bool
+        Every channel of a frame was shuffled by a permutation of its own, :func:`networks.channel_permutation`. The
+        first step brings them into one keyed order.
+    scheme : Scheme or str, optional
+        The frames are not shuffled by a multiplexer: this scheme protected them (:func:`scrambler.scheme`, the name of
+        one with its default parameters, or :class:`scrambler.ChannelAffine`). Schemes that move values, negate them,
+        multiply them or add to them fold into the first convolution, and masks come off in it; cards say "exact
+        conversion" of those. The network takes the values as ``protect`` gives them, codes, and reads 0 to 1 for black
+        to white; frames without nonces need none.
+    codes : {"uint8", "uint16"}
+        With ``scheme``: type of the plain images, where protected values (whole numbers of 32 bits, real numbers) do
+        not tell.
 
     Returns
     -------
     KeyedNetwork
-        Call it as ``keyed(frames, nonce=nonces)``.
+        Call it as ``keyed(frames, nonce=nonces)``, or with ``scheme`` as ``keyed.read(scheme.protect(images))``.
 
     Raises
     ------
     ConversionError
         If the model can't be traced, can't run at this size, or has a layer that no gather table can express; the
-        message names the layer and the reason. Also for ``keys`` that do not exist.
+        message names the layer and the reason. Also for ``keys`` or ``codes`` that do not exist, and schemes that a
+        network cannot read.
+    WrongKeyError
+        If the scheme has another key.
     """
     if keys not in KEYS:
         raise ConversionError(f"keys must be one of {', '.join(KEYS)}; got {keys!r}")
@@ -77,8 +101,22 @@ def convert(
         raise ConversionError(f"input_size must be (height, width) in pixels; got {input_size!r}")
     input_size = (input_size[0], input_size[1])
     multiplexer = Multiplexer(key, pattern=pattern, unit=unit)
+    reading: AffineReading | ChannelReading | MaskReading | None = None
+    if channel_keys:
+        if mask or scheme is not None or (pattern, unit) != ("frame", "pixel"):
+            raise ConversionError("channel_keys says how the frames were shuffled: leave mask, scheme and pattern out")
+        reading = ChannelReading(input_size, channels)
+    if scheme is not None:
+        if mask or (pattern, unit) != ("frame", "pixel"):
+            raise ConversionError("scheme= says how the frames were protected: leave mask, pattern and unit out")
+        reading = reading_of(scheme, key, input_size, channels, codes)
     root = copy.deepcopy(model)
     graph = trace(root, (channels, *input_size))
-    conversion = Conversion(root, graph, input_size, stem_only=keys == "stem", masked=mask, find_rule=find_rule)
+    first_layer = (MaskedConv2d if mask else None) if reading is None else reading.layer
+    conversion = Conversion(
+        root, graph, input_size, stem_only=keys == "stem", first_layer=first_layer, find_rule=find_rule
+    )
+    if channel_keys:
+        join_channels(conversion)
     output = conversion.run()
-    return KeyedNetwork(conversion, multiplexer, input_size, output)
+    return KeyedNetwork(conversion, multiplexer, input_size, output, reading)

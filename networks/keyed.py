@@ -1,22 +1,36 @@
 """A converted network: it reads shuffled frames, each under its own nonce."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from networks.conversion import Conversion
+from networks.affine import AffineReading
+from networks.channel_keys import ChannelReading
+from networks.conversion import Conversion, Outputs
 from networks.errors import ConversionError, LockedError
 from networks.keyed_layer import KeyedLayer, LockedLayer, OrdersOf
 from networks.layout import Layout, groups_of
-from networks.masked import masks_of
+from networks.masked import MaskReading, masks_of
 from networks.plan import Plan
+from networks.watch import Watch, check_exchange
 from operators import KeyedPositions, OperatorError
 from operators.engine_fusion import fuse_graph
-from scrambler import FixedNonceGuard, Key, Multiplexer, Permutation, WrongKeyError, nonces_for
+from scrambler import (
+    FixedNonceGuard,
+    FrameError,
+    Key,
+    Multiplexer,
+    Permutation,
+    Protected,
+    WrongKeyError,
+    nonces_for,
+)
 from scrambler.errors import SecretPickleError, ShuffleCamError
 
 Nonces = bytes | Sequence[bytes]
@@ -41,8 +55,9 @@ class KeyedNetwork(nn.Module):
     """
 
     def __init__(
-        self, conversion: Conversion, multiplexer: Multiplexer, input_size: tuple[int, int], output: Layout
-    ) -> None:
+        self, conversion: Conversion, multiplexer: Multiplexer, input_size: tuple[int, int], output: Outputs,
+        reading: AffineReading | ChannelReading | MaskReading | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         root = conversion.root
         self.input_size = input_size
@@ -51,6 +66,8 @@ class KeyedNetwork(nn.Module):
         self._multiplexer: Multiplexer | None = multiplexer
         self._layers = tuple(conversion.layers)
         self._output = output
+        self._reading = reading
+        self._guard = FixedNonceGuard()
         self.masked = conversion.mask is not None
         for name, child in root.named_children():
             self.add_module(name, child)
@@ -67,7 +84,8 @@ class KeyedNetwork(nn.Module):
         self.plan = Plan([layer.row(one) for layer, one in built], conversion.free, conversion.aligned)
         self._link()
 
-    _run: Callable[..., Tensor]
+    _run: Callable[..., Any]
+    _watch: Watch
 
     def _build(self, key: Key) -> list[tuple[KeyedLayer, nn.Module]]:
         """Make every keyed layer for a key and put it in its place."""
@@ -121,6 +139,15 @@ class KeyedNetwork(nn.Module):
     def _link(self) -> None:
         """Compile the graph over this module's own layers, fused where it can, without registering them again."""
         object.__setattr__(self, "_run", fuse_graph(self, self._graph))
+        read = [str(node.target) for node in self._graph.nodes if node.op == "get_attr"]
+        object.__setattr__(self, "_watch", Watch(self, read))
+
+    def _follow_changes(self) -> None:
+        """Compile again after a layer or parameter was exchanged; raise where that can't be exact."""
+        if self._watch.sees_change():
+            for path, old, new in self._watch.replaced_layers():
+                check_exchange(path, old, new)
+            self._link()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -130,55 +157,88 @@ class KeyedNetwork(nn.Module):
 
     def forward(
         self, frames: Tensor, nonce: Nonces | None = None, *, fixed_nonce: bool = False, allow_many: bool = False
-    ) -> Tensor:
+    ) -> Any:
         """Run the network on shuffled frames.
 
         Parameters
         ----------
         frames : Tensor, shape (B, C, H, W)
             Each shuffled under its nonce; values as the plain network takes them. Converted with ``mask=True``: uint8
-            or uint16, masked under the same nonce.
+            or uint16, masked under the same nonce. Converted with ``scheme=``: what its ``protect`` gave (:meth:`read`
+            takes that as it is).
         nonce : bytes or sequence of bytes
             Sixteen public bytes a frame; one for several frames is fixed-nonce mode.
         fixed_nonce : bool
-            Allow one nonce for up to 16 frames; for studies.
+            Allow one nonce for up to 16 frames over the network's life; for studies.
         allow_many : bool
             Allow one nonce for more.
 
         Returns
         -------
-        Tensor
-            What the plain network returns for the unshuffled frames; maps come out shuffled (see :meth:`unshuffle`).
+        Tensor, or whatever holds them
+            What the plain network returns for the unshuffled frames, in an object of the same type; maps come out
+            shuffled (see :meth:`unshuffle`).
 
         Raises
         ------
         LockedError
             While the network is locked.
+        ConversionError
+            If a layer was exchanged for one that does not fit its neighbours' tables.
         ShuffleCamError
             If the frames' size is not the converted one, or nonces are missing, malformed or too few.
         """
-        multiplexer = self.require_unlocked()
-        if frames.ndim != 4 or tuple(frames.shape[2:]) != self.input_size:
-            h, w = self.input_size
-            raise ShuffleCamError(f"this network was converted for (B, C, {h}, {w}) frames, got {tuple(frames.shape)}")
-        if torch.compiler.is_exporting():
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]  # torch leaves it untyped
+        if torch.compiler.is_exporting() or tracing:
             raise SecretPickleError(
                 "an exported program would hold this network's tables, which are the key: "
                 "use networks.export_onnx, whose file takes them as inputs"
             )
-        slot = self._slots(len(frames), nonce, fixed_nonce, allow_many).to(frames.device)
+        tables = self._tables
+        if torch.compiler.is_compiling():
+            # A compiler would follow the derivation of the tables and keep them in its code.
+            tables = torch.compiler.disable(tables)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        # First, because it may link the network anew.
+        given = tables(frames, nonce, fixed_nonce, allow_many)
+        return self._output.assembled(self._run(frames, *given))
+
+    def _tables(self, frames: Tensor, nonce: Nonces | None, fixed_nonce: bool, allow_many: bool) -> tuple[Tensor, ...]:
+        """Return what the graph gets beside the frames: slot tables and masks, which no compiler should see made."""
+        multiplexer = self.require_unlocked()
+        self._follow_changes()
+        if frames.ndim != 4 or (self._reading is None and tuple(frames.shape[2:]) != self.input_size):
+            h, w = self.input_size
+            raise ShuffleCamError(f"this network was converted for (B, C, {h}, {w}) frames, got {tuple(frames.shape)}")
+        if self._reading is not None:
+            admit = partial(self._admit, frames, fixed_nonce=fixed_nonce, allow_many=allow_many)
+            return self._reading.tables(multiplexer.key, frames, nonce, admit)
+        slot = self._slots(len(frames), nonce, fixed_nonce, allow_many, frames).to(frames.device)
         if not self.masked:
-            return self._run(frames, slot)
+            return (slot,)
         assert nonce is not None
-        masks = masks_of(multiplexer.key, [nonce] if isinstance(nonce, bytes) else nonce, frames)
-        return self._run(frames, slot, masks)
+        return slot, masks_of(multiplexer.key, [nonce] if isinstance(nonce, bytes) else nonce, frames)
+
+    def read(self, protected: Protected, *, fixed_nonce: bool = False, allow_many: bool = False) -> Any:
+        """Run a network that was converted with ``scheme=`` on what ``protect`` returned, an image or a batch.
+
+        Raises
+        ------
+        FrameError, WrongKeyError
+            If another scheme or another key protected the images, or the network was converted for another type of
+            codes; and as for a call.
+        """
+        if self._reading is None:
+            raise FrameError("this network reads shuffled frames; convert it with scheme= to read protected images.")
+        frames = self._reading.accept(protected, self.key_id)
+        return self(frames, nonce=protected.nonces or None, fixed_nonce=fixed_nonce, allow_many=allow_many)
 
     def unshuffle(
-        self, maps: Tensor, nonce: Nonces | None = None, *, fixed_nonce: bool = False, allow_many: bool = False
-    ) -> Tensor:
+        self, maps: Any, nonce: Nonces | None = None, *, fixed_nonce: bool = False, allow_many: bool = False
+    ) -> Any:
         """Bring the network's output maps (B, C, H, W), (B, H, W) or tokens (B, N, C) into natural order.
 
-        The nonces are those of the frames; they are only needed where the output follows the frames' order.
+        The nonces are those of the frames; they are only needed where the output follows the frames' order. Where the
+        network returns several values, or an object that holds them, give all of it.
 
         Raises
         ------
@@ -188,25 +248,25 @@ class KeyedNetwork(nn.Module):
             If the network's output has no pixels, or ``maps`` are not of its size.
         """
         multiplexer = self.require_unlocked()
-        layout = list(self._output)
-        if maps.ndim == len(layout) - 1 and None in layout[1:]:
-            # Classes were reduced, as argmax does.
-            layout.pop(layout.index(None, 1))
-        groups = groups_of(tuple(layout))
-        if not groups:
+        values, spec = tree_flatten(maps)
+        layouts = self._output.layouts
+        if not self.has_maps:
             raise ShuffleCamError("this network's output has no pixel order, so there is nothing to unshuffle")
-        for group in groups:
-            h, w = group.order.grid
-            sizes = (h, w) if len(group.dims) == 2 else (group.before + h * w,)
-            if maps.ndim != len(layout) or tuple(maps.shape[dim] for dim in group.dims) != sizes:
-                raise ShuffleCamError(f"this network's maps are {group.order.grid}, got {tuple(maps.shape)}")
-            slot = None
-            if group.order.follows_frame:
-                slot = self._slots(len(maps), nonce, fixed_nonce, allow_many).to(maps.device)
-            order = group.order.permutation(multiplexer.key)
-            move = KeyedPositions(group.order.grid, group.dims, group.before, order, None).to(maps.device)
-            maps = move(maps, slot)
-        return maps
+        if len(values) != len(layouts):
+            raise ShuffleCamError(f"this network returns {len(layouts)} values: give all of them, not {len(values)}")
+
+        def slot(batch: int) -> Tensor:
+            return self._slots(batch, nonce, fixed_nonce, allow_many)
+
+        return tree_unflatten(
+            [_natural(value, layout, multiplexer.key, slot) for value, layout in zip(values, layouts, strict=True)],
+            spec,
+        )
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether some of what it returns is in a keyed order, for :meth:`unshuffle` to undo."""
+        return any(groups_of(layout) for layout in self._output.layouts)
 
     def require_unlocked(self) -> Multiplexer:
         """Return the multiplexer whose frames it reads, or raise :class:`LockedError`."""
@@ -225,26 +285,59 @@ class KeyedNetwork(nn.Module):
             If a nonce is malformed, or used twice without ``fixed_nonce`` (and more than 16 times without
             ``allow_many``).
         """
-        multiplexer = self.require_unlocked()
+        self.require_unlocked()
         FixedNonceGuard(fixed_nonce, allow_many).admit(nonces_for(nonces, len(nonces)))
-        tables = [_slot_tensor(multiplexer.permutation(self.input_size, one)) for one in nonces]
-        return torch.stack(tables) if tables else torch.empty(0, prod(self.input_size), dtype=torch.int32)
+        return self._drawn(nonces)
 
-    def _slots(self, count: int, nonce: Nonces | None, fixed_nonce: bool, allow_many: bool) -> Tensor:
+    def _slots(
+        self, count: int, nonce: Nonces | None, fixed_nonce: bool, allow_many: bool, frames: Tensor | None = None
+    ) -> Tensor:
         """Return the slot tables of ``count`` frames: (N,) for one nonce, (count, N) for a list."""
         if nonce is None:
             raise ShuffleCamError("a keyed network needs the frames' nonces: keyed(frames, nonce=[...])")
         nonces = nonces_for(nonce, count)
+        self._admit(frames, nonces, fixed_nonce=fixed_nonce, allow_many=allow_many)
         if not isinstance(nonce, bytes):
-            return self.slots(nonces, fixed_nonce=fixed_nonce, allow_many=allow_many)
-        FixedNonceGuard(fixed_nonce, allow_many).admit(nonces)
+            return self._drawn(nonces)
         return _slot_tensor(self.require_unlocked().permutation(self.input_size, nonce))
+
+    def _admit(self, frames: Tensor | None, nonces: Sequence[bytes], *, fixed_nonce: bool, allow_many: bool) -> None:
+        """Count frames that share a nonce: in fixed-nonce mode over the network's life, otherwise in this call."""
+        if fixed_nonce and frames is not None:
+            plain = frames.detach().cpu()
+            values = (plain.float() if plain.is_floating_point() else plain).numpy()
+            self._guard.admit(nonces, values, fixed_nonce=True, allow_many=allow_many)
+        else:
+            # Reading a frame again, in another epoch, is nothing to count.
+            FixedNonceGuard(fixed_nonce, allow_many).admit(nonces)
+
+    def _drawn(self, nonces: Sequence[bytes]) -> Tensor:
+        multiplexer = self.require_unlocked()
+        tables = [_slot_tensor(multiplexer.permutation(self.input_size, one)) for one in nonces]
+        return torch.stack(tables) if tables else torch.empty(0, prod(self.input_size), dtype=torch.int32)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise ShuffleCamError(
             "a keyed network is not pickled or copied, because its tables are the key: "
             "save its state_dict() and convert again"
         )
+
+
+def _natural(maps: Tensor, layout: Layout, key: Key, slot_of: Callable[[int], Tensor]) -> Tensor:
+    """Return one output in natural order; ``slot_of`` gives a batch's slot tables where it follows the frames."""
+    entries = list(layout)
+    if isinstance(maps, Tensor) and maps.ndim == len(entries) - 1 and None in entries[1:]:
+        # Classes were reduced, as argmax does.
+        entries.pop(entries.index(None, 1))
+    for group in groups_of(tuple(entries)):
+        h, w = group.order.grid
+        sizes = (h, w) if len(group.dims) == 2 else (group.before + h * w,)
+        if maps.ndim != len(entries) or tuple(maps.shape[dim] for dim in group.dims) != sizes:
+            raise ShuffleCamError(f"this network's maps are {group.order.grid}, got {tuple(maps.shape)}")
+        slot = slot_of(len(maps)).to(maps.device) if group.order.follows_frame else None
+        move = KeyedPositions(group.order.grid, group.dims, group.before, group.order.permutation(key), None)
+        maps = move.to(maps.device)(maps, slot)
+    return maps
 
 
 def _slot_tensor(permutation: Permutation) -> Tensor:

@@ -99,6 +99,11 @@ def is_plain(layout: Layout | Several) -> bool:
     return all(tag is None for tag in layout)
 
 
+def follows_frame(layout: Layout) -> bool:
+    """Whether some of the pixels are in the frame's own order, another one for every frame of a batch."""
+    return any(tag is not None and tag.order.follows_frame for tag in layout)
+
+
 def orders_of(layout: Layout) -> list[Order]:
     """Return the different orders of a layout."""
     return list(dict.fromkeys(tag.order.root for tag in layout if tag is not None))

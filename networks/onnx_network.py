@@ -56,7 +56,9 @@ def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str], *, channels
         While the network is locked: its graph is read off a run.
     """
     if network.masked:
-        raise ConversionError("a network that reads masked frames can't be exported: convert it without mask=True")
+        raise ConversionError(
+            "a network that reads masked or protected frames can't be exported: convert it without mask= and scheme="
+        )
     if network.training:
         raise ConversionError("a network in training mode can't be exported: call eval() first")
     tables = tables_of(network)

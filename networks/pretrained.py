@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from networks.checkpoint import WeightsError, read_tensors, write_tensors
+from networks.checkpoint import WeightsError, halved, read_tensors, write_tensors
 from networks.registry import build, model_entry
 
 _FOLDER = Path(__file__).parent / "weights"
@@ -125,10 +124,6 @@ def load_pretrained(name: str | Path) -> nn.Module:
 
 def save_network(path: Path | str, network: nn.Module, model: str, classes: tuple[str, ...]) -> None:
     """Write weights in half precision, batch-norm statistics in single, with the metadata that loading needs."""
-    tensors = {
-        name: tensor.half() if tensor.dtype is torch.float32 and "running_" not in name else tensor
-        for name, tensor in network.state_dict().items()
-    }
     size = model_entry(model).input_size
     metadata = {"model": model, "classes": json.dumps(classes), "input_size": json.dumps(size)}
-    write_tensors(path, tensors, metadata)
+    write_tensors(path, halved(network.state_dict()), metadata)

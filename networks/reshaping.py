@@ -79,7 +79,10 @@ def reshaped(shape: Sequence[int], layout: Layout, target: Sequence[int]) -> Lay
         elif len(places) == 1 and (axes == ["y", "x"] or (axes == ["yx"] and not first.before)):
             mixed = True
         else:
-            raise InexactError("it cuts the map into windows, or mixes its rows with other dimensions")
+            raise InexactError(
+                "it cuts the map into windows, or mixes its rows with other dimensions; only keys='stem', "
+                "which keeps natural order behind the first layer, can follow"
+            )
     if mixed and any(tag is not None for tag in out):
         raise InexactError("it makes features of some of the pixels only")
     return None if mixed else tuple(out)

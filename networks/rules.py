@@ -66,6 +66,9 @@ RULES: dict[Any, Rule] = {
     operator.matmul: TOKEN_RULES[torch.matmul],
 }
 
+# Functions of libraries that need not be installed, by module and name.
+_FOREIGN: dict[tuple[str, str], Rule] = {("torchvision.ops.stochastic_depth", "stochastic_depth"): _elementwise}
+
 # Why operations of these names are refused; anything else is unknown.
 _REASONS = {
     "fft": "a Fourier transform mixes all pixels, and no gather table can express it",
@@ -76,6 +79,8 @@ _REASONS = {
     "masked_select": "how much it gives depends on the data",
     "unique": "how much it gives depends on the data",
     "unfold": "it makes channels of windows; write it as a convolution",
+    "im2col": "it makes channels of windows; write it as a convolution",
+    "col2im": "it adds up windows; write it as a transposed convolution",
     "fold": "it adds up windows; write it as a transposed convolution",
 }
 
@@ -91,7 +96,10 @@ def find_rule(conversion: Conversion, node: fx.Node) -> Rule | None:
     kind: Any = type(conversion.module(node)) if node.op == "call_module" else node.target
     if kind in RULES:
         return RULES[kind]
-    name = f"{getattr(kind, '__module__', '')} {getattr(kind, '__name__', kind)}".lower()
+    home, called = str(getattr(kind, "__module__", "")), str(getattr(kind, "__name__", kind))
+    if (home, called) in _FOREIGN:
+        return _FOREIGN[home, called]
+    name = f"{home} {called}".lower()
     for part, reason in _REASONS.items():
         if part in name:
             raise conversion.refuse(node, reason)

@@ -156,20 +156,22 @@ def _item(conversion: Conversion, node: fx.Node) -> Any:
         left = _indexed(layout, conversion.shape(source), entries, crops)
     except InexactError as error:
         raise conversion.refuse(node, str(error)) from error
+    conversion.keep_frames_apart(node, {dim for dim, entry in _with_dims(entries) if isinstance(entry, Tensor)})
     if not crops:
         return left
-    rows, columns = crops.get(2, slice(None)), crops.get(3, slice(None))
-    _, _, y, x = map_before(conversion, node, crop_map(_grid_of(conversion, node), rows, columns))
+    places = [dim for dim, tag in enumerate(layout) if tag is not None]
+    tags = [tag for tag in layout if tag is not None]
+    if [tag.axis for tag in tags] != ["y", "x"]:
+        raise conversion.refuse(node, "its input is no map, whose rows and columns could be cropped")
+    rows, columns = (crops.get(place, slice(None)) for place in places)
+    cropped = map_before(conversion, node, crop_map(tags[0].order.grid, rows, columns))
+    y, x = (cropped[place] for place in places)
     node.args = (
         conversion.input(node),
         tuple(slice(None) if isinstance(e, slice) and i in crops else e for i, e in _with_dims(entries)),
     )
     new = {"y": y, "x": x}
     return tuple(tag if tag is None else new[tag.axis] for tag in left)
-
-
-def _grid_of(conversion: Conversion, node: fx.Node) -> tuple[int, int]:
-    return conversion.map_order(conversion.input(node), node).grid
 
 
 def _with_dims(entries: list[Any]) -> list[tuple[int, Any]]:

@@ -30,6 +30,7 @@ def _along(place: int, default: int | None = None, *, whole_map: bool = False) -
         if not isinstance(dim, int):
             raise conversion.refuse(node, "it does not name one dimension to work along")
         tag = layout[dim]
+        conversion.keep_frames_apart(node, {dim % len(layout)})
         if tag is not None and not (whole_map and tag.axis == "yx"):
             raise conversion.refuse(node, TORN)
         value = node.meta["value"]
@@ -45,25 +46,55 @@ def _without(layout: Layout, dims: set[int]) -> Layout:
     return tuple(tag for i, tag in enumerate(layout) if i not in dims)
 
 
-def _reduce(conversion: Conversion, node: fx.Node) -> Any:
-    """Means, sums and the like: over all pixels of a map or over none."""
-    layout = conversion.layout(conversion.input(node))
-    given = conversion.argument(node, 1, "dim", node.kwargs.get("axis"))
-    if not isinstance(node.meta["value"], Tensor) or isinstance(given, Tensor):
-        raise conversion.refuse(node, "over pixels it has no result that is the same in every order")
-    every = range(len(layout))
-    dims = (
-        set(every)
-        if given is None
-        else {int(d) % len(layout) for d in (given if isinstance(given, (tuple, list)) else (given,))}
-    )
-    for group in groups_of(layout):
-        reduced = [dim % len(layout) in dims for dim in group.dims]
-        if any(reduced) and not (all(reduced) and group.is_whole):
-            raise conversion.refuse(node, "only the result over both height and width is the same in every order")
-    if len(conversion.shape(node)) == len(layout):
-        return tuple(None if i in dims else tag for i, tag in enumerate(layout))
-    return _without(layout, dims)
+def _reduce(place: int = 1) -> Rule:
+    """Return the rule for means, sums and the like: over all pixels of a map or over none."""
+
+    def rule(conversion: Conversion, node: fx.Node) -> Any:
+        layout = conversion.layout(conversion.input(node))
+        if not isinstance(node.meta["value"], Tensor) or isinstance(_given(conversion, node, place), Tensor):
+            raise conversion.refuse(node, "over pixels it has no result that is the same in every order")
+        dims = _reduced(conversion, node, place, len(layout))
+        for group in groups_of(layout):
+            reduced = [dim % len(layout) in dims for dim in group.dims]
+            whole = all(reduced) and (group.is_whole or _is_second_step(conversion, node, place))
+            first = len(reduced) == 2 and all(_is_second_step(conversion, user, place) for user in node.users)
+            if any(reduced) and not whole and not first:
+                raise conversion.refuse(node, "only the result over both height and width is the same in every order")
+        if len(conversion.shape(node)) == len(layout):
+            return tuple(None if i in dims else tag for i, tag in enumerate(layout))
+        return _without(layout, dims)
+
+    return rule
+
+
+def _given(conversion: Conversion, node: fx.Node, place: int) -> Any:
+    return conversion.argument(node, place, "dim", node.kwargs.get("axis"))
+
+
+def _reduced(conversion: Conversion, node: fx.Node, place: int, rank: int) -> set[int]:
+    """Return the dimensions over which a node reduces."""
+    given = _given(conversion, node, place)
+    if given is None or given == ():
+        return set(range(rank))
+    return {int(dim) % rank for dim in (given if isinstance(given, (tuple, list)) else (given,))}
+
+
+_IN_STEPS = ("mean", "sum", "amax", "amin", "prod")
+
+
+def _is_second_step(conversion: Conversion, node: fx.Node, place: int) -> bool:
+    """Whether a node reduces what is left of a map after the same reduction over its rows or columns."""
+    first = conversion.input(node) if node.args and isinstance(node.args[0], fx.Node) else None
+    names = {getattr(one.target, "__name__", one.target) for one in (node, first) if one is not None}
+    if first is None or len(names) != 1 or not names <= set(_IN_STEPS):
+        return False
+    source = conversion.input(first)
+    layout = conversion.layout(source)
+    over = _reduced(conversion, first, place, len(layout))
+    keeps = len(conversion.shape(first)) == len(layout)
+    left = [dim for dim in range(len(layout)) if keeps or dim not in over]
+    over |= {left[dim] for dim in _reduced(conversion, node, place, len(left))}
+    return all(dim % len(layout) in over for group in groups_of(layout) for dim in group.dims)
 
 
 def _linear(conversion: Conversion, node: fx.Node) -> Layout:
@@ -195,6 +226,14 @@ def _encoder(conversion: Conversion, node: fx.Node) -> Any:
     raise conversion.refuse(node, "the pixels of its input do not lie along its dimension of tokens")
 
 
+def _global_of_tokens(conversion: Conversion, node: fx.Node) -> Layout:
+    """Adaptive pooling of a row of tokens: down to one value it is the same in any order."""
+    layout = conversion.layout(conversion.input(node))
+    if layout[-1] is not None and (layout[-1].axis != "yx" or conversion.shape(node)[-1] != 1):
+        raise conversion.refuse(node, "only the result over all pixels is the same in every order")
+    return (*layout[:-1], None)
+
+
 _softmax, _sorting = _along(1, whole_map=True), _along(1, -1)
 
 TOKEN_RULES: dict[Any, Rule] = {
@@ -210,10 +249,14 @@ TOKEN_RULES: dict[Any, Rule] = {
     **dict.fromkeys((torch.cumsum, "cumsum", torch.cumprod, "cumprod", torch.argmax, "argmax", torch.argmin, "argmin",
                      torch.max, "max", torch.min, "min", nn.GLU), _along(1)),
     F.glu: _along(1, -1),
-    F.normalize: _along(2, 1),
+    F.normalize: _along(2, 1, whole_map=True),
     **dict.fromkeys(
         (torch.mean, "mean", torch.sum, "sum", torch.amax, "amax", torch.amin, "amin", torch.std, "std", torch.var,
-         "var", torch.logsumexp, "logsumexp", torch.prod, "prod"), _reduce,
+         "var", torch.logsumexp, "logsumexp", torch.prod, "prod"), _reduce(),
+    ),
+    **dict.fromkeys((torch.linalg.vector_norm, torch.norm, "norm"), _reduce(2)),
+    **dict.fromkeys(
+        (nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d, F.adaptive_avg_pool1d, F.adaptive_max_pool1d), _global_of_tokens
     ),
     **dict.fromkeys((nn.Linear, F.linear), _linear),
     **dict.fromkeys((nn.LayerNorm, F.layer_norm), _layer_norm),

@@ -144,7 +144,19 @@ def mapped(conversion: Conversion, node: fx.Node, index_map: IndexMap, value: fl
 
 
 def map_before(conversion: Conversion, node: fx.Node, index_map: IndexMap, value: float = 0.0) -> Layout:
-    """Put an index map between a node and its maps; return the layout that the node then reads."""
+    """Put an index map between a node and its maps; return the layout that the node then reads.
+
+    The maps may lie along any two neighbouring dimensions, as channels-last ones do.
+    """
+    given = conversion.layout(conversion.input(node))
+    pixels = [dim for dim, tag in enumerate(given) if tag is not None]
+    if len(given) == 4 and len(pixels) == 2 and pixels != [2, 3]:
+        sequence = [dim for dim in range(4) if dim not in pixels] + pixels
+        conversion.permute_before(node, sequence)
+        moved = map_before(conversion, node, index_map, value)
+        back = [sequence.index(dim) for dim in range(4)]
+        conversion.permute_before(node, back)
+        return tuple(moved[dim] for dim in back)
     source = conversion.input(node)
     order, name = conversion.map_order(source, node), f"map_{node.name}"
     written = conversion.new_order(index_map.output_size, name)
@@ -187,6 +199,7 @@ def _flip(conversion: Conversion, node: fx.Node) -> Layout:
     layout = conversion.layout(conversion.input(node))
     given = node.args[1:] if len(node.args) > 2 else conversion.argument(node, 1, "dims")
     dims = {dim % len(layout) for dim in conversion.value(given if isinstance(given, (tuple, list)) else (given,))}
+    conversion.keep_frames_apart(node, dims)
     if all(layout[dim] is None for dim in dims):
         return layout
     grid = _grid(conversion, node)
@@ -200,6 +213,7 @@ def _roll(conversion: Conversion, node: fx.Node) -> Layout:
     shifts, dims = conversion.argument(node, 1, "shifts"), conversion.argument(node, 2, "dims", ())
     steps = dict(zip(*((v,) if isinstance(v, int) else tuple(v) for v in (dims, shifts)), strict=False))
     steps = {dim % len(layout): step for dim, step in steps.items()}
+    conversion.keep_frames_apart(node, steps)
     if steps and all(layout[dim] is None for dim in steps):
         return layout
     if not steps or not steps.keys() <= {2, 3}:

@@ -1,4 +1,7 @@
-"""A model as a graph of operations, with the shape of every result."""
+"""A model as a graph of operations, with the shape of every result.
+
+``torch.fx`` follows most models, and names their layers best; ``torch.export`` follows the others.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,14 +10,20 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.fx._symbolic_trace import _maybe_revert_all_patches
+from torch.utils._pytree import tree_leaves
 
 from networks.errors import ConversionError
+from networks.exported import trace_exported
 from networks.layers import Normalize, Scale
 
 # Two, because a batch of one could not be told from a dimension that was put in.
 PROBE_BATCH = 2
 # What a branch may ask of a tensor: the answers are the same for every frame of the size that is converted.
 _SHAPE_QUERIES = frozenset({"shape", "ndim", "dtype", "device", "size", "dim", "numel", "is_floating_point", "is_cuda"})
+
+
+class _BatchError(fx.proxy.TraceError):
+    """A branch depends on the batch size, which no graph can follow: torch.export would take one side unasked."""
 
 
 class _Tracer(fx.Tracer):
@@ -46,7 +55,7 @@ class _Tracer(fx.Tracer):
         with _maybe_revert_all_patches(), torch.inference_mode(), _evaluating(self.root):
             answers = {bool(_evaluate(obj.node, self.root, example, known)) for example, known in self.runs}
         if len(answers) > 1:
-            raise fx.proxy.TraceError("a branch depends on the batch size")
+            raise _BatchError("a branch depends on the batch size")
         return answers.pop()
 
 
@@ -87,6 +96,20 @@ class _ShapeRecorder(fx.Interpreter):
         return result
 
 
+class _BatchRecorder(fx.Interpreter):
+    """Runs a graph for one frame, and notes which results hold one entry for each frame in their first dimension.
+
+    ``meta["by_frame"]`` is whether that dimension, and no other, grows with the batch.
+    """
+
+    def run_node(self, n: fx.Node) -> Any:
+        result, probed = super().run_node(n), n.meta["value"]
+        if isinstance(result, torch.Tensor) and isinstance(probed, torch.Tensor):
+            grows = (tuple(result.shape[:1]), tuple(probed.shape[:1])) == ((1,), (PROBE_BATCH,))
+            n.meta["by_frame"] = grows and result.shape[1:] == probed.shape[1:]
+        return result
+
+
 def note(node: fx.Node, value: Any) -> None:
     """Note a node's result: under "tensor_meta", too, where passes over graphs look for shapes."""
     node.meta["value"] = node.meta["tensor_meta"] = value
@@ -124,16 +147,72 @@ def trace(model: nn.Module, shape: tuple[int, int, int]) -> fx.Graph:
         raise ConversionError(f"{name} is a single layer, not a network: wrap it in nn.Sequential")
     try:
         graph = tracer.trace(model)
+        if _optional_inputs(graph):
+            raise fx.proxy.TraceError("it has inputs beside the image, which may be left out")
     except Exception as error:  # fx raises many types for untraceable code
-        path, kind = tracer.inside[-1] if tracer.inside else ("", name)
-        where = f"layer {path!r} ({kind})" if path else name
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConversionError(f"{where} can't be converted: its forward can't be traced ({reason})") from error
-    try:
         with torch.inference_mode(), _evaluating(model):
-            _ShapeRecorder(model, graph=graph).run(example)
+            _run(model, example, shape)
+        graph = _exported(model, example, error, tracer.inside[-1] if tracer.inside else ("", name))
+    with torch.inference_mode(), _evaluating(model):
+        _run(_ShapeRecorder(model, graph=graph).run, example, shape, name)
+        # A model made for a certain batch is refused where that matters, with the reason.
+        with contextlib.suppress(Exception):
+            _BatchRecorder(model, graph=graph).run(example[:1])
+    return graph
+
+
+def _optional_inputs(graph: fx.Graph) -> list[fx.Node]:
+    """Return the inputs that have a default, which ``torch.fx`` leaves open and ``torch.export`` takes."""
+    return [node for node in graph.nodes if node.op == "placeholder" and node.args]
+
+
+def _run(call: Callable[..., Any], example: torch.Tensor, shape: tuple[int, int, int], name: str = "") -> None:
+    """Run a model or its graph; raise ConversionError when it can't take the size."""
+    try:
+        call(example)
     except Exception as error:  # whatever the model raises for a size it can't take
         c, h, w = shape
-        reason = str(error).strip().splitlines()[0]
-        raise ConversionError(f"{name} can't be converted: it does not run on {c}x{h}x{w} frames ({reason})") from error
+        raise ConversionError(
+            f"{name or type(call).__name__} can't be converted: it does not run on {c}x{h}x{w} frames "
+            f"({_first_line(error)})"
+        ) from error
+
+
+def _exported(model: nn.Module, example: torch.Tensor, failure: Exception, where: tuple[str, str]) -> fx.Graph:
+    """Return the graph that ``torch.export`` finds, or raise for what neither it nor ``torch.fx`` can follow."""
+    path, kind = where
+    place = f"layer {path!r} ({kind})" if path else kind
+    refused = ConversionError(f"{place} can't be converted: its forward can't be traced ({_first_line(failure)})")
+    if isinstance(failure, _BatchError):
+        raise refused from failure
+    with _evaluating(model):
+        try:
+            graph = trace_exported(model, example)
+            same = all(_agree(model, graph, example[:1].expand(count, -1, -1, -1)) for count in (1, PROBE_BATCH + 1))
+        except Exception:  # torch.export raises many types, too
+            raise refused from failure
+    if not same:
+        raise refused from failure
     return graph
+
+
+def _agree(model: nn.Module, graph: fx.Graph, like: torch.Tensor) -> bool:
+    """Whether a graph gives a model's answers for frames of any values."""
+    generator = torch.Generator().manual_seed(len(like))
+    frames = torch.rand(like.shape, generator=generator, dtype=torch.float64).to(like)
+    with torch.no_grad():
+        plain, found = (
+            tree_leaves(answer) for answer in (model(frames), fx.Interpreter(model, graph=graph).run(frames))
+        )
+    return len(plain) == len(found) and all(map(_is_close, plain, found))
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    if not isinstance(one, torch.Tensor) or not one.is_floating_point():
+        return type(one) is type(other) and bool(torch.as_tensor(one == other).all())
+    return torch.allclose(one, other, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

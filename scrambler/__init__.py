@@ -14,6 +14,7 @@ from scrambler.errors import (
     ShuffleCamError,
     WrongKeyError,
 )
+from scrambler.generators import GENERATORS, GeneratorCard, list_generators
 from scrambler.key import Key
 from scrambler.keyed import keyed_permutation
 from scrambler.legacy import LegacyKey
@@ -34,12 +35,14 @@ from scrambler.schemes import Card, ChannelAffine, Protected, Scheme, list_schem
 from scrambler.sealed import Unsealed, open_sealed, seal
 
 __all__ = [
+    "GENERATORS",
     "Card",
     "ChannelAffine",
     "FixedNonceError",
     "FixedNonceGuard",
     "FixedNonceWarning",
     "FrameError",
+    "GeneratorCard",
     "Key",
     "KeyFileError",
     "LegacyKey",
@@ -59,6 +62,7 @@ __all__ = [
     "WrongKeyError",
     "check_nonce",
     "keyed_permutation",
+    "list_generators",
     "list_patterns",
     "list_schemes",
     "mask_of",

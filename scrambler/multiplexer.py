@@ -11,8 +11,9 @@ from scrambler.cell_moves import CellMoves
 from scrambler.cells import UNITS, cells_of
 from scrambler.errors import FrameError, NonceError, PatternError
 from scrambler.frame_size import count_and_shape
+from scrambler.generators import TABLE, check_generator, grid_order
 from scrambler.key import Key, part_seed, require_key
-from scrambler.keyed import READOUT, keyed_permutation, permutation_seed, uniform
+from scrambler.keyed import READOUT, keyed_permutation, permutation_seed
 from scrambler.nonce import FixedNonceGuard, check_nonce, guarded_nonces, nonces_for
 from scrambler.patterns import PatternCard, parse_pattern
 from scrambler.permutation import Permutation
@@ -46,13 +47,16 @@ class Multiplexer:
         One of :func:`list_patterns`; "frame", the default, is the only one that is not weak.
     unit : {"pixel", "quad", "plane"}, optional
         None means "quad" for mosaics and "pixel" for RGB.
+    generator : {"table", "feistel", "light"}
+        The circuit that draws the orders, see :mod:`scrambler.generators`: another one, other orders. "table" is
+        exactly uniform; "feistel" needs no table however large the frame; "light" has no security claim.
     guard : FixedNonceGuard
         Counts the frames that share a nonce, over the multiplexer's life; several multiplexers of a job may have one.
 
     Raises
     ------
     MissingKeyError, PatternError
-        If the key is missing, or there is no such pattern or unit.
+        If the key is missing, or there is no such pattern, unit or generator.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class Multiplexer:
     key: Key
     pattern: str = "frame"
     unit: str | None = None
+    generator: str = TABLE
     guard: FixedNonceGuard = field(default_factory=FixedNonceGuard, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +77,7 @@ class Multiplexer:
         parse_pattern(self.pattern)
         if self.unit is not None:
             check_unit(self.unit)
+        check_generator(self.generator)
 
     @property
     def leak(self) -> str:
@@ -116,15 +122,19 @@ class Multiplexer:
         count, shape = count_and_shape(size)
         if shape is None:
             raise PatternError(f"size of a frame is (H, W), got {size!r}.")
-        if card.name == "frame" and unit == "pixel":
+        if card.name == "frame" and unit == "pixel" and self.generator == TABLE:
             return keyed_permutation(self.key, shape, nonce)
         down, right = (1, 1) if unit == "pixel" else check_period(period)
         geometry = f"size={shape[0]}x{shape[1]};unit={unit} {down}x{right};pattern={card.name} {number}"
+        if self.generator != TABLE:
+            geometry += f";generator={self.generator} v1"
         seed = permutation_seed(self.key, check_nonce(nonce), READOUT, geometry)
         kinds = [
-            (cells, _draw(card, cells.grid, number, part_seed(seed, cells.name)))
+            (cells, _draw(card, cells.grid, number, part_seed(seed, cells.name), self.generator))
             for cells in cells_of(shape, unit, (down, right))
         ]
+        if card.name == "frame" and unit == "pixel" and kinds:
+            return kinds[0][1].with_shape(shape)
         moves = CellMoves(shape, kinds)
         if count < ROUTE_FROM:
             return Permutation.of_valid(moves.source(), shape=shape)
@@ -254,11 +264,11 @@ class Multiplexer:
         return shuffled
 
 
-def _draw(card: PatternCard, grid: tuple[int, int], number: int, seed: bytes) -> Permutation:
+def _draw(card: PatternCard, grid: tuple[int, int], number: int, seed: bytes, generator: str) -> Permutation:
     """Return the permutation of a grid of cells."""
     if card.name == "frame":
-        return uniform(seed, grid[0] * grid[1])
-    return Permutation.of_valid(card.draw(*grid, number, seed))
+        return grid_order(generator, seed, *grid)
+    return Permutation.of_valid(card.draw(*grid, number, seed, generator))
 
 
 def check_unit(unit: object) -> str:

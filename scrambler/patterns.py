@@ -1,8 +1,8 @@
 """Readout patterns: which rearrangements of a grid of cells a sensor's readout can do, and what each one gives away.
 
-Each pattern is a function of the grid's rows and columns, its size parameter and a seed, and returns the permutation
-of the cells, numbered row by row, in gather form. All draws come from `scrambler.uniform`; parts of one pattern have
-seeds of their own.
+Each pattern is a function of the grid's rows and columns, its size parameter, a seed and an address generator, and
+returns the permutation of the cells, numbered row by row, in gather form. All draws come from the generator, see
+`scrambler.generators`; parts of one pattern have seeds of their own.
 """
 
 from collections.abc import Callable
@@ -14,41 +14,43 @@ from numpy.typing import NDArray
 
 from scrambler.cells import blocks, move_cells
 from scrambler.errors import PatternError
+from scrambler.generators import grid_table, order_segments
 from scrambler.key import part_seed
-from scrambler.uniform import shuffle_segments, uniform_permutation
 
 
-def frame(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def frame(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Move any cell anywhere."""
-    return uniform_permutation(seed, rows * columns)
+    return grid_table(generator, seed, rows, columns)
 
 
-def row_order(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def row_order(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Read whole rows of cells in a drawn order."""
-    order = uniform_permutation(part_seed(seed, "rows"), rows)
+    order = grid_table(generator, part_seed(seed, "rows"), 1, rows)
     cells: NDArray[Any] = order[:, None] * np.uint32(columns) + np.arange(columns, dtype=np.uint32)
     return cells.ravel()
 
 
-def column_order(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def column_order(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Read the cells of each row in an order drawn anew for that row."""
-    return lines(rows, columns, 1, seed)
+    return lines(rows, columns, 1, seed, generator)
 
 
-def rows_and_columns(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def rows_and_columns(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Read rows in a drawn order, and the cells of each row in an order drawn anew for it."""
-    source: NDArray[Any] = column_order(rows, columns, size, seed)[row_order(rows, columns, size, seed)]
+    source: NDArray[Any] = column_order(rows, columns, size, seed, generator)[
+        row_order(rows, columns, size, seed, generator)
+    ]
     return source
 
 
-def lines(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def lines(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Shuffle inside buffers of `size` rows; the last buffer takes the rows that are left."""
     order = np.arange(rows * columns, dtype=np.uint32)
-    shuffle_segments(order, _lengths(rows, size) * columns, part_seed(seed, "lines"))
+    order_segments(generator, order, _lengths(rows, size) * columns, part_seed(seed, "lines"))
     return order
 
 
-def tiles(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def tiles(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Shuffle inside tiles of size x size that stay in place; what is left at the edges forms smaller tiles."""
     kinds = [kind.members(columns) for kind in blocks((rows, columns), (size, size))]
     source = np.empty(rows * columns, np.uint32)
@@ -56,16 +58,16 @@ def tiles(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
         places = np.concatenate([members.ravel() for members in kinds])
         shuffled = places.copy()
         lengths = np.concatenate([np.full(len(members), members.shape[1]) for members in kinds])
-        shuffle_segments(shuffled, lengths, part_seed(seed, "tiles"))
+        order_segments(generator, shuffled, lengths, part_seed(seed, "tiles"))
         source[places] = shuffled
     return source
 
 
-def block_order(rows: int, columns: int, size: int, seed: bytes) -> NDArray[Any]:
+def block_order(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Move blocks of size x size, insides kept; smaller blocks at an edge move along that edge."""
     source = np.empty(rows * columns, np.uint32)
     for kind in blocks((rows, columns), (size, size)):
-        move_cells(kind, uniform_permutation(part_seed(seed, kind.name), kind.count), columns, source)
+        move_cells(kind, grid_table(generator, part_seed(seed, kind.name), *kind.grid), columns, source)
     return source
 
 
@@ -97,7 +99,7 @@ class PatternCard:
     smallest: int | None = None
     summary: str
     leak: str
-    draw: Callable[[int, int, int, bytes], NDArray[Any]]
+    draw: Callable[[int, int, int, bytes, str], NDArray[Any]]
 
 
 CARDS = {

@@ -32,7 +32,7 @@ def register_scheme(name: str, factory: Callable[..., Scheme]) -> None:
 
 
 def list_schemes() -> list[str]:
-    """Return the names of all schemes.
+    """Return the names of all schemes; the learned ones appear once `networks` has been imported.
 
     >>> "pixel-shuffle" in list_schemes()
     True
@@ -64,7 +64,10 @@ def scheme(name: str, key: Any = None, **parameters: Any) -> Scheme:
     """
     factory = _FACTORIES.get(name)
     if factory is None:
-        raise SchemeError(f"there is no scheme {name!r}: choose one of {', '.join(list_schemes())}.")
+        choices = ", ".join(list_schemes())
+        raise SchemeError(
+            f"there is no scheme {name!r}: choose one of {choices}; `import networks` adds the learned ones."
+        )
     known = [parameter for parameter in inspect.signature(factory).parameters if parameter != "key"]
     for parameter in parameters:
         if parameter not in known:

@@ -78,7 +78,8 @@ class Cluster:
             If the scheduler is gone, or the workers lack what the job needs.
         """
         try:
-            done = self._dask.wait(list(self._pending), return_when="FIRST_COMPLETED").done
+            with self._client.as_current():
+                done = self._dask.wait(list(self._pending), return_when="FIRST_COMPLETED").done
             self.size = max(1, self._workers())  # workers come and go
             return [self._report(future) for future in done]
         except OSError as error:
