@@ -61,6 +61,11 @@ _MODELS = {
     "airbench94_half": ModelEntry(
         builder=partial(AirBench94, widths=(32, 128, 128)), input_size=_FRAME, source=f"{_JORDAN}, at half width"
     ),
+    "airbench94_quarter": ModelEntry(
+        builder=partial(AirBench94, widths=(16, 64, 64)),
+        input_size=_FRAME,
+        source=f"{_JORDAN}, at quarter width: the small trunk of benchmarks.table_c",
+    ),
     "airbench96": ModelEntry(builder=AirBench96, input_size=_FRAME, source=_JORDAN),
     "vgg11_bn": ModelEntry(builder=partial(VGG, depth=11), input_size=_FRAME, source=_VGG),
     "vgg13_bn": ModelEntry(builder=partial(VGG, depth=13), input_size=_FRAME, source=_VGG),

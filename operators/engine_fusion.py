@@ -292,6 +292,6 @@ def _added(node: fx.Node, term: fx.Node) -> fx.Node | None:
         left, right = right, left
     if left is not term or not isinstance(right, fx.Node) or right is term:
         return None
-    metas = [other.meta.get("tensor_meta") for other in (node, right)]
-    shapes = [getattr(meta, "shape", None) for meta in metas]
-    return right if shapes[0] is not None and shapes[0] == shapes[1] else None
+    # A sum can also spread one pixel over a map.
+    shapes = {getattr(other.meta.get("tensor_meta"), "shape", None) for other in (node, left, right)}
+    return right if len(shapes) == 1 and None not in shapes else None

@@ -205,3 +205,20 @@ def test_a_large_norm_gives_the_same_bits_on_two_threads_and_keeps_what_is_no_nu
     torch.set_num_threads(2)
     assert torch.equal(norm(x).nan_to_num(7.0), one.nan_to_num(7.0))
     assert one.isnan().sum() == 1
+
+
+def test_a_sum_that_spreads_one_pixel_over_a_map_is_not_folded():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.point, self.pooled = nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 1)
+
+        def forward(self, x):
+            return self.point(x) + self.pooled(x.mean((2, 3), keepdim=True))
+
+    plain = Pooled().eval()
+    x = torch.randn(2, 16, *SIZE)
+    graph = fx.symbolic_trace(plain).graph
+    ShapeProp(fx.GraphModule(plain, graph)).propagate(x)
+    with torch.no_grad():
+        torch.testing.assert_close(fuse_graph(plain, graph)(x), plain(x), rtol=1e-5, atol=1e-5)
