@@ -32,8 +32,8 @@ assert main(["label", str(work / "frames"), "--key", str(work / "door.key")]) ==
 assert main(["reveal", str(work / "frames"), "--key", str(work / "door.key"), "--out", str(work / "pictures")]) == 0
 
 # %%
-# What came back. Outputs are named after the whole input name.
-revealed = sorted((work / "pictures").iterdir())
+# What came back. Outputs are named after the whole input name; manifest.jsonl beside them says what was done.
+revealed = sorted((work / "pictures").glob("*.png"))
 figure, axes = plt.subplots(1, len(revealed), figsize=(11, 3.2), layout="constrained")
 for axis, path in zip(axes, revealed, strict=True):
     axis.imshow(plt.imread(path))

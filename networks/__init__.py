@@ -20,7 +20,15 @@ from networks.datasets import (
     locate_data,
 )
 from networks.errors import ConversionError, LockedError
-from networks.evaluation import KeyedEvaluation, accuracy, evaluate, image_tensor, predict
+from networks.evaluation import (
+    KeyedEvaluation,
+    SegmentationEvaluation,
+    accuracy,
+    evaluate,
+    evaluate_segmentation,
+    image_tensor,
+    predict,
+)
 from networks.keyed import KeyedNetwork
 from networks.learned_run import LearnedNetworks, LearnedRecipe
 from networks.learned_training import train_gan, train_transform_net
@@ -51,6 +59,7 @@ __all__ = [
     "Pretrained",
     "Protect",
     "Recipe",
+    "SegmentationEvaluation",
     "SegmentedImages",
     "TrainConfig",
     "accuracy",
@@ -59,6 +68,7 @@ __all__ = [
     "convert",
     "download_dataset",
     "evaluate",
+    "evaluate_segmentation",
     "export_onnx",
     "image_tensor",
     "list_models",

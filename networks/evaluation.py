@@ -1,4 +1,4 @@
-"""Accuracy of plain and keyed networks on labelled images."""
+"""Accuracy of plain and keyed networks on labelled images, and mean IoU on scenes with masks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from networks.convert import convert
-from networks.datasets import DatasetError, LabelledImages
+from networks.datasets import DatasetError, LabelledImages, SegmentedImages
 from scrambler import Key, keyed_permutation, new_nonces
 
 
@@ -85,11 +85,18 @@ def confusion(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
     return torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
 
 
+def class_ious_of(counts: Tensor) -> Tensor:
+    """Return each class's intersection over union, in [0, 1], from what `confusion` counted; NaN where none occurs.
+
+    >>> class_ious_of(torch.tensor([[1, 1], [0, 2]])).tolist()
+    [0.5, 0.6666666666666666]
+    """
+    return counts.diagonal().double() / (counts.sum(0) + counts.sum(1) - counts.diagonal())
+
+
 def mean_iou_of(counts: Tensor) -> float:
     """Return the mean intersection over union, in [0, 1], of the classes that occur, from what `confusion` counted."""
-    union = counts.sum(0) + counts.sum(1) - counts.diagonal()
-    occur = union > 0
-    return float((counts.diagonal()[occur].double() / union[occur]).mean())
+    return float(class_ious_of(counts).nanmean())
 
 
 @dataclass(frozen=True)
@@ -164,9 +171,7 @@ def evaluate(
     for start in range(0, len(data.images), batch_size):
         images, used = data.images[start : start + batch_size], nonces[start : start + batch_size]
         plain = image_tensor(images).to(device)
-        shuffled = torch.empty_like(plain)
-        for frame, one, nonce in zip(shuffled, plain, used, strict=True):
-            frame.copy_(keyed_permutation(key, size, nonce=nonce).shuffle(one))
+        shuffled = _shuffled(plain, key, used)
         logits = model(plain), keyed(shuffled, nonce=used), wrong(shuffled, nonce=used), model(shuffled)
         for part, one in zip(parts, logits, strict=True):
             part.append(one.float().cpu())
@@ -185,6 +190,104 @@ def evaluate(
         tied_predictions=int((top[:, 0] == top[:, 1]).sum()),
         max_logit_difference=float((plain_logits - keyed_logits).abs().max()),
     )
+
+
+@dataclass(frozen=True)
+class SegmentationEvaluation:
+    """What a segmentation network makes of shuffled scenes, beside what the plain one makes of the plain ones.
+
+    Attributes
+    ----------
+    images : int
+        Number of scenes, each shuffled under a fresh nonce.
+    plain_mean_iou, keyed_mean_iou, delivered_mean_iou, wrong_key_mean_iou, no_key_mean_iou : float
+        In [0, 1]: the plain network on plain scenes; the converted one, its masks laid out with the key; the same
+        masks as they are delivered, shuffled; converted and laid out with a wrong key; the plain network on the
+        shuffled scenes.
+    class_ious : tuple of float
+        Of the plain network, by class; not a number for classes that occur nowhere.
+    different_pixels : int
+        Pixels where the plain mask and the keyed one, laid out, disagree.
+    max_logit_difference : float
+        Largest absolute difference between plain and keyed logits.
+    """
+
+    images: int
+    plain_mean_iou: float
+    keyed_mean_iou: float
+    delivered_mean_iou: float
+    wrong_key_mean_iou: float
+    no_key_mean_iou: float
+    class_ious: tuple[float, ...]
+    different_pixels: int
+    max_logit_difference: float
+
+
+@torch.inference_mode()
+def evaluate_segmentation(
+    model: nn.Module,
+    data: SegmentedImages,
+    *,
+    key: Key,
+    wrong_key: Key,
+    nonces: Sequence[bytes] | None = None,
+    batch_size: int = 8,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> SegmentationEvaluation:
+    """Compare a plain segmentation network with its keyed twin, as :func:`evaluate` does for labels.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Plain network; takes RGB in [0, 1] and returns (B, classes, H, W).
+    data : SegmentedImages
+        Test scenes.
+    key, wrong_key, nonces, batch_size, on_batch
+        As for :func:`evaluate`.
+    """
+    _check_not_empty(data.images)
+    device = next(model.parameters()).device
+    model.eval()
+    size, classes = (data.images.shape[1], data.images.shape[2]), len(data.classes)
+    keyed, wrong = convert(model, key, size), convert(model, wrong_key, size)
+    nonces = new_nonces(len(data.images)) if nonces is None else nonces
+    counts = torch.zeros(5, classes, classes, dtype=torch.int64)
+    different, largest = 0, 0.0
+    for start in range(0, len(data.images), batch_size):
+        used = nonces[start : start + batch_size]
+        plain = image_tensor(data.images[start : start + batch_size]).to(device)
+        shuffled = _shuffled(plain, key, used)
+        natural, delivered = model(plain), keyed(shuffled, nonce=used)
+        laid_out = keyed.unshuffle(delivered, used)
+        elsewhere = wrong.unshuffle(wrong(shuffled, nonce=used), used)
+        targets = torch.from_numpy(data.masks[start : start + batch_size])
+        for total, logits in zip(counts, (natural, laid_out, delivered, elsewhere, model(shuffled)), strict=True):
+            total += confusion(logits.argmax(1).cpu(), targets, classes)
+        different += int((natural.argmax(1) != laid_out.argmax(1)).sum())
+        largest = max(largest, float((natural - laid_out).abs().max()))
+        if on_batch is not None:
+            on_batch(start + len(used), len(data.images))
+    plain_iou, keyed_iou, delivered_iou, wrong_iou, no_key_iou = (mean_iou_of(count) for count in counts)
+    return SegmentationEvaluation(
+        images=len(data.images),
+        plain_mean_iou=plain_iou,
+        keyed_mean_iou=keyed_iou,
+        delivered_mean_iou=delivered_iou,
+        wrong_key_mean_iou=wrong_iou,
+        no_key_mean_iou=no_key_iou,
+        class_ious=tuple(class_ious_of(counts[0]).tolist()),
+        different_pixels=different,
+        max_logit_difference=largest,
+    )
+
+
+def _shuffled(frames: Tensor, key: Key, nonces: Sequence[bytes]) -> Tensor:
+    """Return frames (B, C, H, W) as a camera with that key delivers them, a nonce each."""
+    shuffled = torch.empty_like(frames)
+    size = (frames.shape[2], frames.shape[3])
+    for out, frame, nonce in zip(shuffled, frames, nonces, strict=True):
+        out.copy_(keyed_permutation(key, size, nonce=nonce).shuffle(frame))
+    return shuffled
 
 
 def _check_not_empty(images: NDArray[np.uint8]) -> None:

@@ -83,7 +83,8 @@ def indirect_table(places: Tensor, slot: Tensor | None, size: int, channels: int
 
 # Kinds of calls whose sizes are kept; a network has at most a few hundred.
 _CALLS = 4096
-_NOTHING = np.zeros(COLUMNS, np.float32)
+# What a residual that does not exist reads.
+NOTHING = np.zeros(COLUMNS, np.float32)
 
 
 def flat(tensor: Tensor) -> NDArray[Any]:
@@ -92,12 +93,29 @@ def flat(tensor: Tensor) -> NDArray[Any]:
     return values
 
 
+def job_sizes(
+    shape: tuple[int, ...], table: Tensor, packed: PackedWeights, outputs: int, unit: int, with_residual: bool
+) -> tuple[tuple[int, ...], int, bool]:
+    """Return the kernels' sizes, the number of jobs, and whether threads are worth it.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Of the rows (B, N, C); the other arguments as for :func:`convolve_rows`.
+    """
+    B, N, C = shape
+    tiles, taps, _ = table.shape
+    large = packed.blocks.size > _CACHED_WEIGHTS
+    return _sizes(
+        B, N, C, outputs, unit, tiles, taps, packed.channels, packed.groups, packed.maps, large, with_residual
+    )
+
+
 @lru_cache(maxsize=_CALLS)
 def _sizes(
     B: int, N: int, C: int, outputs: int, unit: int, tiles: int, taps: int,
     channels: int, groups: int, maps: int, large: bool, with_residual: bool,
 ) -> tuple[tuple[int, ...], int, bool]:  # fmt: skip
-    """Return the kernels' sizes, the number of jobs, and whether threads are worth it."""
     depthwise = channels == maps == 1
     total = B // unit * tiles + -(-(B % unit) * outputs // ROWS)
     copied = channels < _FEW_CHANNELS and taps > 1 and not depthwise
@@ -134,16 +152,11 @@ def convolve_rows(
     -------
     Tensor of float32, shape (B, M, D)
     """
-    B, N, C = rows.shape
-    out = torch.empty((B, outputs, packed.groups * packed.maps))
+    out = torch.empty((len(rows), outputs, packed.groups * packed.maps))
     if not out.numel():
         return out
-    tiles, taps, _ = table.shape
-    sizes, jobs, worth_it = _sizes(
-        B, N, C, outputs, unit, tiles, taps, packed.channels, packed.groups, packed.maps,
-        packed.blocks.size > _CACHED_WEIGHTS, residual is not None,
-    )  # fmt: skip
-    held = _NOTHING if residual is None else flat(residual)
+    sizes, jobs, worth_it = job_sizes(tuple(rows.shape), table, packed, outputs, unit, residual is not None)
+    held = NOTHING if residual is None else flat(residual)
     arrays = (flat(rows), packed.border, flat(table), packed.blocks, packed.bias, held, flat(out), sizes, packed.clamp)
     run_jobs(arrays, packed.depthwise, jobs, worth_it)
     return out

@@ -15,7 +15,7 @@ import llvmlite.binding  # type: ignore[import-untyped]  # it has no type inform
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import carray, njit, prange, types  # type: ignore[attr-defined]  # numba's own list of names lacks carray
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -395,3 +395,68 @@ def depthwise_in_parallel(
             pixels, border, table, weights, bias, residual, out, sizes, clamp,
             jobs * part // parts, jobs * (part + 1) // parts,
         )  # fmt: skip
+
+
+@intrinsic
+def _place_at(typing_context: Any, address: Any) -> Any:
+    """Return an address as a pointer, for ``carray``."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), generate
+
+
+# Numba types an intrinsic as if it were called with its typing context.
+_pointer: Any = _place_at
+# The arrays behind a step's addresses are as long as they are; kernels stay within them by the step's sizes.
+_ENDLESS = 1 << 40
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _run_step(step: NDArray[Any], clamp: NDArray[Any], part: int, parts: int) -> None:
+    """Do one of so many parts of a step; see :func:`run_steps`."""
+    pixels = carray(_pointer(step[3]), _ENDLESS, np.float32)
+    border = carray(_pointer(step[4]), _ENDLESS, np.float32)
+    table = carray(_pointer(step[5]), _ENDLESS, np.int32)
+    weights = carray(_pointer(step[6]), _ENDLESS, np.float32)
+    bias = carray(_pointer(step[7]), _ENDLESS, np.float32)
+    residual = carray(_pointer(step[8]), _ENDLESS, np.float32)
+    out = carray(_pointer(step[9]), _ENDLESS, np.float32)
+    sizes = (
+        step[10], step[11], step[12], step[13], step[14], step[15], step[16], step[17], step[18], step[19], step[20],
+        step[21], step[22], step[23], step[24],
+    )  # fmt: skip
+    first, last = step[1] * part // parts, step[1] * (part + 1) // parts
+    if step[0] > 0:
+        depthwise_jobs(pixels, border, table, weights, bias, residual, out, sizes, clamp, first, last)
+    else:
+        convolve_jobs(pixels, border, table, weights, bias, residual, out, sizes, clamp, first, last)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def run_steps(steps: NDArray[Any], clamps: NDArray[Any]) -> None:
+    """Run steps one after another, each a call of :func:`convolve_jobs` or :func:`depthwise_jobs`.
+
+    One call for many layers: a call from Python takes as long as a layer of a small network.
+
+    Parameters
+    ----------
+    steps : ndarray of int64, shape (S, 25)
+        Of each step: whether it is depthwise, its jobs, whether threads are worth it, the addresses of pixels, border,
+        table, weights, bias, residual and output, and its sizes.
+    clamps : ndarray of float32, shape (S, 2)
+    """
+    for s in range(len(steps)):
+        _run_step(steps[s], clamps[s], 0, 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def run_steps_in_parallel(steps: NDArray[Any], clamps: NDArray[Any], parts: int) -> None:
+    """Do :func:`run_steps` with the larger steps in so many parts, one a thread; each output is one part's."""
+    for s in range(len(steps)):
+        if steps[s, 2] > 0:
+            for part in prange(parts):
+                _run_step(steps[s], clamps[s], part, parts)
+        else:
+            _run_step(steps[s], clamps[s], 0, 1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
@@ -42,4 +43,44 @@ def fill_table(
                     if place < 0 or place >= size:
                         return False
                 table[tile, k, lane] = (image * size + place) * channels
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_squares(
+    reads: NDArray[Any], writes: NDArray[Any], places: NDArray[Any], source: NDArray[Any], slot: NDArray[Any],
+    size: int, channels: int, table: NDArray[Any],
+) -> bool:  # fmt: skip
+    """Write where every square of Winograd's transforms reads and writes; return whether all slots are those of pixels.
+
+    Parameters
+    ----------
+    reads, writes : ndarray of int32, shapes (T, 16), (T, 4)
+        Of each square in natural order: entries of a natural table (M, 9), 9 * M for none; and outputs, M for none.
+    places : ndarray of int32, shape (M, 9)
+        As for :func:`fill_table`.
+    source : ndarray of int32, shape (M,) or (0,)
+        Natural position of every output slot; none for natural order.
+    slot, size, channels
+        As for :func:`fill_table`, with one table for each row of ``slot``, and one for none.
+    table : ndarray of int32, shape (tables, T, 20)
+        Offsets in floats, negative for padding; and output slots, -1 for none.
+    """
+    outputs, taps = places.shape
+    target = np.arange(outputs)
+    for j in range(source.shape[0]):
+        target[source[j]] = j
+    for image in range(table.shape[0]):
+        for pixel in range(slot.shape[1] if slot.shape[0] > 0 else 0):
+            if slot[image, pixel] < 0 or slot[image, pixel] >= size:
+                return False
+        for t in range(reads.shape[0]):
+            for k in range(16):
+                entry = reads[t, k]
+                place = size if entry == outputs * taps else places[target[entry // taps], entry % taps]
+                if place < size and slot.shape[0] > 0:
+                    place = slot[image, place]
+                table[image, t, k] = place * channels if place < size else -1
+            for k in range(4):
+                table[image, t, 16 + k] = target[writes[t, k]] if writes[t, k] < outputs else -1
     return True

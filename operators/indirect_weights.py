@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 from operators.indirect_kernels import COLUMNS
 
-# Floats of a row that is long enough for a loop over it.
-_LONG_ROW = 512
-
 
 @dataclass(frozen=True, eq=False)
 class PackedWeights:
@@ -162,28 +159,28 @@ class WeightCache:
 
 
 class NormCache:
-    """Scale and shift of one batch norm in inference; made again when a parameter changes, as :class:`WeightCache`."""
+    """Scale and shift of one batch norm in inference, as weights; packed again like those of :class:`WeightCache`."""
 
     def __init__(self) -> None:
         self._of: tuple[Any, ...] | None = None
-        self._folded: tuple[NDArray[Any], NDArray[Any]] | None = None
+        self._packed: PackedWeights | None = None
 
-    def folded(self, norm: nn.BatchNorm2d) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Return scale and shift, float32, (repeats * C,) each: short rows are scaled several at a time.
+    def packed(self, norm: nn.BatchNorm2d, repeats: int, low: float, high: float) -> PackedWeights:
+        """Return the depthwise weights of ``repeats`` pixels side by side; outputs are clamped to (low, high)."""
+        assert norm.running_mean is not None
+        scale, shift = fold_norm(torch.ones(len(norm.running_mean), 1, 1, 1), None, norm)
+        scale, shift = scale.repeat(repeats, 1, 1, 1), shift.repeat(repeats)
+        self._of = self._state(norm, repeats)
+        self._packed = pack_weights(scale, shift, len(shift), low, high)
+        return self._packed
 
-        None where the norm is not one of float32 on the CPU.
-        """
-        of = _state(norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
-        if self._folded is None or of is None or of != self._of:
-            mean = norm.running_mean
-            assert mean is not None
-            if mean.dtype != torch.float32 or mean.device.type != "cpu":
-                return None
-            scale, shift = fold_norm(torch.ones(len(mean), 1, 1, 1), None, norm)
-            repeats = max(1, _LONG_ROW // len(mean))
-            both = (np.tile(part.flatten().float().numpy(), repeats) for part in (scale, shift))
-            self._of, self._folded = of, (next(both), next(both))
-        return self._folded
+    def unchanged(self, norm: nn.BatchNorm2d, repeats: int) -> PackedWeights | None:
+        """Return the packed weights if they are still those of the norm, for so many pixels, else None."""
+        return None if self._of is None or self._of != self._state(norm, repeats) else self._packed
+
+    @staticmethod
+    def _state(norm: nn.BatchNorm2d, repeats: int) -> tuple[Any, ...] | None:
+        return _state(norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps, repeats)
 
 
 def _state(*parts: Tensor | float | None) -> tuple[Any, ...] | None:

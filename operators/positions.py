@@ -69,7 +69,7 @@ def reorder_positions(
 
 
 class KeyedPositions(KeyedModule):
-    """Moves pixels along any dimensions from one order to another; see :func:`reorder_positions`.
+    """Moves pixels along any dimensions from one order to another; see ``reorder_positions``.
 
     Parameters
     ----------

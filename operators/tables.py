@@ -173,12 +173,12 @@ class GatherTable:
 
     @cached_property
     def index(self) -> Tensor:
-        """The gather table: input slot of every tap of every output slot; int32, (Ho*Wo, kh*kw), -1 = padding."""
+        """The gather table, the input slot of every tap of every output slot; int32, (Ho*Wo, kh*kw), -1 = padding."""
         return self.reads if self.slot is None else compose(self.slot, self.places)
 
     @cached_property
     def places(self) -> Tensor:
-        """:attr:`reads` with H * W instead of -1, as :func:`compose` takes it."""
+        """:attr:`reads` with H * W instead of -1, as ``compose`` takes it."""
         return past_the_end(self.reads, self.input_size[0] * self.input_size[1])
 
     def __repr__(self) -> str:

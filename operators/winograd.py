@@ -18,6 +18,7 @@ from operators.errors import OperatorError
 from operators.geometry import Window
 from operators.indirect import flat, run_jobs
 from operators.indirect_kernels import COLUMNS, LANES, ROWS
+from operators.indirect_tables import fill_squares
 from operators.indirect_weights import PackedWeights
 from operators.winograd_kernels import gather_in_parallel, gather_squares, spread_in_parallel, spread_squares
 
@@ -76,16 +77,14 @@ def winograd_table(places: Tensor, source: Tensor | None, slot: Tensor | None, w
     N = window.input_size[0] * window.input_size[1]
     if N * channels >= 2**31:
         raise OperatorError(f"frames of {N} pixels and {channels} channels are too large for one table")
-    squares, order = _squares(window.output_size)
-    natural = places.numpy() if source is None else places.numpy()[np.argsort(source.numpy())]
-    reads = np.append(natural.ravel(), N)[squares]
-    writes = np.append(np.arange(len(places)) if source is None else np.argsort(source.numpy()), -1)[order]
-    slots = np.arange(N)[None] if slot is None else slot.reshape(-1, N).numpy()
-    if slots.size and not 0 <= slots.min() <= slots.max() < N:
+    reads, writes = _squares(window.output_size)
+    slots = torch.empty((0, N), dtype=torch.int32) if slot is None else slot.reshape(-1, N).int().contiguous()
+    order = torch.empty(0, dtype=torch.int32) if source is None else source.int().contiguous()
+    table = torch.empty((1 if slot is None else len(slots), len(reads), 20), dtype=torch.int32)
+    natural = places.int().contiguous().numpy()
+    if not fill_squares(reads, writes, natural, order.numpy(), slots.numpy(), N, channels, table.numpy()):
         raise OperatorError(f"slot must hold numbers from 0 to {N - 1}")
-    offsets = np.pad(slots.astype(np.int32) * channels, ((0, 0), (0, 1)), constant_values=-1)[:, reads]
-    table = np.concatenate([offsets, np.broadcast_to(writes, (len(slots), *writes.shape))], axis=2)
-    return torch.from_numpy(np.ascontiguousarray(table, dtype=np.int32))
+    return table
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +105,7 @@ def _squares(size: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
     reads = np.where(known, ((y + a) * Wo + x + b) * 9 + (down - a) * 3 + right - b, 9 * M)
     a, b = np.arange(2)[None, :, None], np.arange(2)[None, None, :]
     writes = np.where((y + a < Ho) & (x + b < Wo), (y + a) * Wo + x + b, M)
-    return reads.reshape(-1, 16), writes.reshape(-1, 4)
+    return reads.reshape(-1, 16).astype(np.int32), writes.reshape(-1, 4).astype(np.int32)
 
 
 @lru_cache(maxsize=256)

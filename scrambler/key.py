@@ -114,7 +114,7 @@ class Key:
 
     @property
     def id(self) -> str:
-        """Public name of the key: 16 hexadecimal digits, HKDF under the label "key-id"."""
+        """Public name of the key, 16 hexadecimal digits from HKDF under the label "key-id"."""
         return self._id
 
     def derive(self, label: str, nonce: bytes | None = None, length: int = 32, context: bytes = b"") -> bytes:

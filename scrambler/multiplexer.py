@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scrambler.cell_moves import CellMoves
 from scrambler.cells import UNITS, cells_of
 from scrambler.errors import FrameError, NonceError, PatternError
-from scrambler.frame_size import count_and_shape
+from scrambler.frame_size import check_shape, count_and_shape
 from scrambler.generators import TABLE, check_generator, grid_order
 from scrambler.key import Key, part_seed, require_key
 from scrambler.keyed import READOUT, keyed_permutation, permutation_seed
@@ -115,30 +115,44 @@ class Multiplexer:
         NonceError, PatternError, PermutationError
             If nonce, unit, period or size are missing or impossible.
         """
-        if nonce is None:
-            raise NonceError("a readout needs nonce=, 16 bytes that are fresh for every frame: new_nonce() draws one.")
         unit = check_unit(unit or self.unit_for(rgb=False))
         card, number = parse_pattern(self.pattern)
         count, shape = count_and_shape(size)
         if shape is None:
             raise PatternError(f"size of a frame is (H, W), got {size!r}.")
+        if nonce is None:
+            raise NonceError("a readout needs nonce=, 16 bytes that are fresh for every frame: new_nonce() draws one.")
         if card.name == "frame" and unit == "pixel" and self.generator == TABLE:
             return keyed_permutation(self.key, shape, nonce)
         down, right = (1, 1) if unit == "pixel" else check_period(period)
-        geometry = f"size={shape[0]}x{shape[1]};unit={unit} {down}x{right};pattern={card.name} {number}"
-        if self.generator != TABLE:
-            geometry += f";generator={self.generator} v1"
-        seed = permutation_seed(self.key, check_nonce(nonce), READOUT, geometry)
+        seed = self.seed(shape, nonce, unit, period)
         kinds = [
             (cells, _draw(card, cells.grid, number, part_seed(seed, cells.name), self.generator))
             for cells in cells_of(shape, unit, (down, right))
         ]
-        if card.name == "frame" and unit == "pixel" and kinds:
+        if unit == "pixel" and kinds:  # the cells are the photosites: nothing moves beside them
             return kinds[0][1].with_shape(shape)
         moves = CellMoves(shape, kinds)
         if count < ROUTE_FROM:
             return Permutation.of_valid(moves.source(), shape=shape)
         return Permutation.of_mover(moves, shape)
+
+    def seed(
+        self, size: tuple[int, int], nonce: bytes, unit: str | None = None, period: tuple[int, int] = BAYER
+    ) -> bytes:
+        """Return the 32 secret bytes that a frame's address generators follow; parameters as for :meth:`permutation`.
+
+        Each kind of cells has a part of them, see :func:`scrambler.key.part_seed`. They give the frame away, and are
+        meant for emulated hardware.
+        """
+        unit = check_unit(unit or self.unit_for(rgb=False))
+        card, number = parse_pattern(self.pattern)
+        shape = check_shape(size)
+        down, right = (1, 1) if unit == "pixel" else check_period(period)
+        geometry = f"size={shape[0]}x{shape[1]};unit={unit} {down}x{right};pattern={card.name} {number}"
+        if self.generator != TABLE:
+            geometry += f";generator={self.generator} v1"
+        return permutation_seed(self.key, check_nonce(nonce), READOUT, geometry)
 
     def shuffle(
         self,

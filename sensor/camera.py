@@ -23,7 +23,7 @@ from sensor.spectral_scene import SpectralScene
 from sensor.switch_network import SwitchNetwork
 
 SAMPLERS = ("fast", "exact")
-READ_PX = 1 << 20
+READ_PX = 1 << 18
 """Photosites that a multiplexer before the converters hands over at a time."""
 
 
@@ -158,12 +158,26 @@ class Camera:
         SceneError
             For spectra on a sensor without a spectral quantum efficiency.
         """
+        light, front, rear = self.halves(scene, exposure_s, frame)
+        if nonce is not None and self.multiplexer is None:
+            raise CaptureError("a nonce was given, but this camera has no multiplexer to use it")
+        if self.multiplexer is None:
+            return self.natural_frame(self._codes(light, front, rear), exposure_s)
+        if self.stage == "post-adc":
+            return self.natural_frame(self._codes(light, front, rear), exposure_s).shuffle(self.multiplexer, nonce)
+        return self._switched(light, front, rear, self.multiplexer, nonce)
+
+    def halves(
+        self, scene: Scene | SpectralScene, exposure_s: float, frame: int
+    ) -> tuple[Scene, LightToCharge, ChargeToCodes]:
+        """Return the light on the sensor, what makes charge of it, and what makes codes of that.
+
+        Parameters and errors as for :meth:`capture`.
+        """
         if not isinstance(scene, Scene | SpectralScene):
             raise CaptureError(f"capture needs a sensor.Scene, got {type(scene).__name__}; see Scene.from_array")
         _check_range("exposure_s", exposure_s, 0, 1e5)
         check_integer("frame", frame, 32)
-        if nonce is not None and self.multiplexer is None:
-            raise CaptureError("a nonce was given, but this camera has no multiplexer to use it")
         light = self._on_sensor(scene)
         front = LightToCharge(
             params=self.params,
@@ -176,12 +190,7 @@ class Camera:
             maps=self._fixed_maps(light.shape),
             wait_s=storage_wait_s(self.params, light.shape) if self.params.storage_leaks else None,
         )
-        rear = ChargeToCodes(params=self.params, seed=self.seed, frame=frame, gain=self.gain)
-        if self.multiplexer is None:
-            return self._natural(self._codes(light, front, rear), exposure_s)
-        if self.stage == "post-adc":
-            return self._natural(self._codes(light, front, rear), exposure_s).shuffle(self.multiplexer, nonce)
-        return self._switched(light, front, rear, self.multiplexer, nonce)
+        return light, front, ChargeToCodes(params=self.params, seed=self.seed, frame=frame, gain=self.gain)
 
     def _fixed_maps(self, shape: tuple[int, int]) -> FixedMaps:
         """Return the maps of the size last used."""
@@ -267,10 +276,14 @@ class Camera:
         codes.flags.writeable = False
         if given is not None:
             mux.count(nonce, codes)
-        natural = self._natural(codes, front.exposure_s)
-        return replace(natural, key_id=mux.key.id, nonce=nonce, pattern=mux.pattern, unit=unit, stage="pre-adc")
+        natural = self.natural_frame(codes, front.exposure_s)
+        return replace(
+            natural, key_id=mux.key.id, nonce=nonce, pattern=mux.pattern, unit=unit, stage="pre-adc",
+            generator=mux.generator,
+        )  # fmt: skip
 
-    def _natural(self, codes: NDArray[np.uint16], exposure_s: float) -> RawFrame:
+    def natural_frame(self, codes: NDArray[np.uint16], exposure_s: float) -> RawFrame:
+        """Return a frame of this camera with codes in natural order."""
         params = self.params
         return RawFrame(
             mosaic=codes,

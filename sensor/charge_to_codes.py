@@ -48,12 +48,7 @@ class ChargeToCodes:
             Filled with the codes.
         """
         params = self.params
-        noise = NoiseSource(seed=self.seed, frame=self.frame, origin=(first, 0))
-        charge_e = column_pattern(charge_e, params.column_offset_e, params.column_gain_percent, noise)
-        charge_e = row_noise(charge_e, params.row_spread_e(self.gain), noise)
-        if params.banding_noise_e != 0:
-            row_s = row_time_s(params, width_px=charge_e.shape[1])
-            charge_e = banding_noise(charge_e, params.banding_noise_e, params.banding_hz, row_s, noise)
+        charge_e = self.at_converters(charge_e, first)
         if params.converter == "sar" and params.capacitor_mismatch_percent != 0:
             weights = capacitor_weights(
                 charge_e.shape[1], params.bit_depth, params.capacitor_mismatch_percent, self.seed
@@ -70,6 +65,17 @@ class ChargeToCodes:
             ramp_curvature_dn=self._ramp_curvature_dn,
             out=out,
         )
+
+    def at_converters(self, charge_e: NDArray[np.float32], first: int) -> NDArray[np.float32]:
+        """Return what rows of the readout bring to the converters: with column pattern, row and banding noise."""
+        params = self.params
+        noise = NoiseSource(seed=self.seed, frame=self.frame, origin=(first, 0))
+        charge_e = column_pattern(charge_e, params.column_offset_e, params.column_gain_percent, noise)
+        charge_e = row_noise(charge_e, params.row_spread_e(self.gain), noise)
+        if params.banding_noise_e != 0:
+            row_s = row_time_s(params, width_px=charge_e.shape[1])
+            charge_e = banding_noise(charge_e, params.banding_noise_e, params.banding_hz, row_s, noise)
+        return charge_e
 
     @property
     def linear(self) -> LinearConverter | None:

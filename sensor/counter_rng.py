@@ -8,7 +8,7 @@ Source of the generator: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Pa
 1, 2, 3", SC 2011; known answers from the authors' Random123 distribution are in the tests.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -110,16 +110,17 @@ class NoiseSource:
 
     def fixed_codes(self, stream: Stream, shape: tuple[int, int]) -> NDArray[np.int16]:
         """Return the normal numbers of a fixed pattern, in units of :data:`FIXED_STEP`."""
+        (row, column), (height, width) = self.origin, shape
 
-        def draw() -> NDArray[np.int16]:
-            exact = standard_normal(self.words(stream, shape, fixed=True))
-            return np.rint(exact * np.float32(1 / FIXED_STEP)).astype(np.int16)
+        def draw(first: int, end: int) -> NDArray[np.int16]:
+            words = replace(self, origin=(first, column)).words(stream, (end - first, width), fixed=True)
+            return np.asarray(np.rint(standard_normal(words) * np.float32(1 / FIXED_STEP)), np.int16)
 
-        if self.maps is not None and self.origin[1] == 0 and shape[1] == self.maps.shape[1]:
-            first = self.origin[0]
-            kept = self.maps.rows(stream, first, first + shape[0], draw)
-            return draw() if kept is None else kept
-        return draw()
+        if self.maps is not None and column == 0 and width == self.maps.shape[1]:
+            kept = self.maps.rows(stream, row, row + height, draw)
+            if kept is not None:
+                return kept
+        return draw(row, row + height)
 
     def uniforms(self, stream: Stream, shape: tuple[int, int], *, fixed: bool = False) -> NDArray[np.float64]:
         """Return one number between 0 and 1 for each photosite; parameters as for :meth:`words`."""

@@ -1,10 +1,11 @@
 """Fixed patterns of a camera, drawn once and kept."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_DRAW_PX = 1 << 16
 
 
 class FixedMaps:
@@ -31,13 +32,19 @@ class FixedMaps:
                 self._maps[pattern] = np.empty(self.shape, np.int16)
                 self._filled[pattern] = np.zeros(self.shape[0], np.bool_)
 
-    def rows(self, pattern: int, first: int, end: int, draw: Callable[[], NDArray[Any]]) -> NDArray[np.int16] | None:
-        """Return rows of a pattern, from ``draw`` if they are asked for the first time; None if it is not kept."""
+    def rows(
+        self, pattern: int, first: int, end: int, draw: Callable[[int, int], NDArray[np.int16]]
+    ) -> NDArray[np.int16] | None:
+        """Return rows of a pattern, new ones from ``draw(first, end)``; None if the pattern is not kept."""
         kept = self._maps.get(pattern)
         if kept is None:
             return None
-        filled = self._filled[pattern][first:end]
-        if not filled.all():
-            kept[first:end] = draw()
-            filled[:] = True
+        filled = self._filled[pattern]
+        if not filled[first:end].all():
+            # A few rows at a time: drawing takes several times the memory of what is kept.
+            step = max(1, _DRAW_PX // self.shape[1])
+            for top in range(first, end, step):
+                bottom = min(top + step, end)
+                kept[top:bottom] = draw(top, bottom)
+            filled[first:end] = True
         return kept[first:end]

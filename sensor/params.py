@@ -151,7 +151,7 @@ class SensorParams(EffectFigures, CircuitFigures):
 
     @property
     def saturation_e(self) -> float:
-        """Electrons that saturate a photosite at base gain: the smaller of well and converter range."""
+        """Electrons that saturate a photosite at base gain, the smaller of well and converter range."""
         return min(self.full_well_e, ((1 << self.bit_depth) - 1 - self.black_level_dn) / self.gain_dn_per_e)
 
     @property

@@ -23,7 +23,7 @@ def read_psf(path: str | Path) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (n, m)
-        See :func:`normalised_psf`.
+        See :func:`sensor.point_spread.normalised_psf`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from scrambler import Key, Multiplexer, Permutation, new_nonce
+from scrambler import GENERATORS, Key, Multiplexer, Permutation, new_nonce
 from scrambler.errors import MissingKeyError, WrongKeyError
 from sensor.cfa import cfa_tile
 from sensor.errors import RawFileError, RawFrameError
@@ -51,11 +51,11 @@ class RawFrame:
         Id of the key, readout pattern and unit of a shuffled frame; None for a natural one.
     nonce : bytes or None
         The 16 public bytes of this frame's shuffle.
-    generator : str or None
-        Address generator of a shuffled frame, ``"table"`` when nothing is said; None for a natural one.
     stage : str or None
         Where the multiplexer of a shuffled frame sat, ``"post-adc"`` (what a shuffled frame is taken for when nothing
         is said) or ``"pre-adc"``; None for a natural one.
+    generator : str or None
+        Address generator of a shuffled frame, ``"table"`` when nothing is said; None for a natural one.
     orientation : int
         How the picture is to be turned for looking at it, 1 to 8 as in TIFF, see :func:`sensor.orientation.upright`.
         The mosaic lies as the sensor does.
@@ -77,6 +77,7 @@ class RawFrame:
     pattern: str | None = None
     unit: str | None = None
     stage: str | None = None
+    generator: str | None = None
     orientation: int = 1
 
     def __post_init__(self) -> None:
@@ -108,6 +109,12 @@ class RawFrame:
             raise RawFrameError("key_id, nonce, pattern and unit of a shuffled frame belong together")
         if self.key_id is not None and self.stage is None:
             object.__setattr__(self, "stage", STAGES[0])
+        if self.key_id is not None and self.generator is None:
+            object.__setattr__(self, "generator", "table")
+        if self.generator is not None and (self.key_id is None or self.generator not in GENERATORS):
+            raise RawFrameError(
+                f"the generator of a shuffled frame is one of {', '.join(GENERATORS)}, got {self.generator!r}"
+            )
         if self.stage is not None and (self.key_id is None or self.stage not in STAGES):
             raise RawFrameError(f"the stage of a shuffled frame is one of {', '.join(STAGES)}, got {self.stage!r}")
         if self.key_id is not None and not re.fullmatch("[0-9a-f]{16}", self.key_id):
@@ -138,7 +145,9 @@ class RawFrame:
 
     def __repr__(self) -> str:
         height, width = self.shape
-        readout = f"{self.pattern}, {self.unit}, {self.stage}"
+        readout = ", ".join(
+            str(part) for part in (self.pattern, self.unit, self.stage, self.generator) if part != "table"
+        )
         order = f"shuffled ({readout}) by key {self.key_id}" if self.is_shuffled else "natural"
         return f"RawFrame({height} x {width} {self.cfa}, {self.bit_depth} bit, {self.sensor or 'unknown'}, {order})"
 
@@ -177,7 +186,7 @@ class RawFrame:
         if key.id != self.key_id and not force:
             raise WrongKeyError(f"this frame was shuffled with key {self.key_id}, the key given is {key.id}")
         rows, columns = cfa_tile(self.cfa).shape
-        return Multiplexer(key, pattern=self.pattern, unit=self.unit).permutation(
+        return Multiplexer(key, pattern=self.pattern, unit=self.unit, generator=self.generator or "table").permutation(
             self.shape, self.nonce, period=(rows, columns)
         )
 
@@ -196,7 +205,9 @@ class RawFrame:
         return self._in_natural_order(self.mosaic)
 
     def _in_natural_order(self, mosaic: NDArray[np.uint16]) -> Self:
-        return replace(self, mosaic=mosaic, key_id=None, nonce=None, pattern=None, unit=None, stage=None)
+        return replace(
+            self, mosaic=mosaic, key_id=None, nonce=None, pattern=None, unit=None, stage=None, generator=None
+        )
 
     def shuffle(self, multiplexer: Multiplexer, nonce: bytes | None = None) -> Self:
         """Return the frame as if the sensor had read it out through ``multiplexer``.
@@ -232,6 +243,7 @@ class RawFrame:
             pattern=multiplexer.pattern,
             unit=unit,
             stage="post-adc",
+            generator=multiplexer.generator,
         )
 
     def save(self, path: str | Path, *, packed: bool = False) -> None:

@@ -67,7 +67,10 @@ def _own_attributes(path: str | Path, content: dict[str, Any], shape: tuple[int,
             }
             # Files of the first releases do not tell the stage; all their command line could write was digital.
             stage = _typed(content["readout"].get("stage", "post-adc"), (str,))
-            attributes |= {**readout, "nonce": bytes.fromhex(readout["nonce"]), "stage": stage}
+            # Nor did they know any generator but the table.
+            generator = _typed(content["readout"].get("generator", "table"), (str,))
+            nonce = bytes.fromhex(readout["nonce"])
+            attributes |= {**readout, "nonce": nonce, "stage": stage, "generator": generator}
     except (KeyError, TypeError, ValueError, OverflowError):
         raise _damaged(path) from None
     return attributes

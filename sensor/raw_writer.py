@@ -123,6 +123,7 @@ def _private(frame: RawFrame) -> dict[str, Any]:
             "pattern": frame.pattern,
             "unit": frame.unit,
             "stage": frame.stage,
+            "generator": frame.generator,
         }
     return {
         "format": "shufflecam-raw",

@@ -150,6 +150,14 @@ class _Meter:
                 ),
                 self._cost(pattern, "pre-adc", "random access", addresses=(rows * columns,), random_access=True),
             ]
+        if self.unit == "plane" and "rows" in kind:
+            # A row of the readout then holds photosites of several rows of the sensor.
+            return [
+                self._cost(
+                    pattern, "post-adc", "frame memory", memory=self.height * self.line_bits, addresses=(rows, columns)
+                ),
+                self._cost(pattern, "pre-adc", "random access", addresses=(rows, columns), random_access=True),
+            ]
         if kind == "rows":
             return [self._cost(pattern, "post-adc", "row decoder", addresses=(rows,))]
         if "columns" in kind:
@@ -165,7 +173,7 @@ class _Meter:
             memory = self.height * self.line_bits
             return [self._cost(pattern, "post-adc", "frame memory", memory=memory, addresses=(count,))]
         # Lines and tiles: one set of buffers fills while the other is read.
-        buffered = size * self.cell[0]
+        buffered = size * (1 if self.unit == "pixel" else self.period[0])
         addresses = (size * columns,) if kind == "lines" else (size * size,)
         return [
             self._cost(

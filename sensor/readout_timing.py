@@ -189,7 +189,7 @@ def readout_row_order(
     rows, columns = cfa_tile(params.cfa).shape
     unit = multiplexer.unit_for(rgb=False)
     source = multiplexer.permutation(shape, nonce, unit=unit, period=(rows, columns)).source.reshape(shape) // width
-    return source[:, 0].astype(np.int64) if _keeps_rows(source) else np.arange(height)
+    return source[:, 0].astype(np.int64) if keeps_rows(source) else np.arange(height)
 
 
 def storage_wait_s(
@@ -228,13 +228,13 @@ def storage_wait_s(
     if order is None:
         return (row_s * np.arange(height)[:, None]).astype(np.float32)
     source = order.source.reshape(shape) // width
-    if _keeps_rows(source):
+    if keeps_rows(source):
         place = np.argsort(source[:, 0])
         return (row_s * place[:, None]).astype(np.float32)
     pixel_s = random_access_time_s(params, (1, 1))
     return np.asarray(pixel_s * order.slot.reshape(shape), np.float32)
 
 
-def _keeps_rows(source_row: NDArray[np.integer]) -> bool:
+def keeps_rows(source_row: NDArray[np.integer]) -> bool:
     """Tell whether each row of the readout comes from one row of the sensor."""
     return bool((source_row == source_row[:, :1]).all())

@@ -14,10 +14,12 @@ from shufflecam.commands import (
     evaluate,
     keygen,
     label,
+    live,
     models,
     open_sealed,
     protect,
     readout,
+    report,
     reveal,
     schemes,
     seal,
@@ -37,10 +39,10 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo, "keygen": keygen.keygen, "capture": capture.capture, "label": label.label,
-    "reveal": reveal.reveal, "protect": protect.protect, "show": show.show, "seal": seal.seal,
+    "reveal": reveal.reveal, "protect": protect.protect, "show": show.show, "report": report.report, "seal": seal.seal,
     "open": open_sealed.open_sealed, "schemes": schemes.schemes, "sensors": sensors.sensors, "models": models.models,
     "chart": chart.chart, "readout": readout.readout, "emva": emva.emva, "evaluate": evaluate.evaluate,
-    "train": train.train,
+    "train": train.train, "live": live.live,
 }  # fmt: skip
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

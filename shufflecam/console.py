@@ -45,9 +45,11 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
 
 def shown(text: str) -> str:
-    r"""Return a text with control characters as escapes: file names may hold line breaks, and worse for a terminal.
+    r"""Return a text with control characters and bytes that are no text as escapes.
+
+    File names may hold line breaks, what steers a terminal, and what no stream can encode.
 
     >>> shown("a" + chr(10) + "b.jpg")
     'a\\x0ab.jpg'
     """
-    return text.translate(_ESCAPES)
+    return text.translate(_ESCAPES).encode("utf-8", "backslashreplace").decode()

@@ -3,7 +3,7 @@
 from networks.training.config import RECIPES, Protect, Recipe, TrainConfig, TrainingError, read_train_config
 from networks.training.log import EpochLog
 from networks.training.run import train
-from networks.training.samples import load_data
+from networks.training.samples import load_data, load_test_data
 
 __all__ = [
     "RECIPES",
@@ -13,6 +13,7 @@ __all__ = [
     "TrainConfig",
     "TrainingError",
     "load_data",
+    "load_test_data",
     "read_train_config",
     "train",
 ]

@@ -94,9 +94,14 @@ RECIPES = {
 }  # fmt: skip
 
 
+def data_by_size(input_size: tuple[int, int]) -> str:
+    """Return the data set whose pictures have that height and width, in pixels; ``"cifar10"`` for any other."""
+    return {(28, 28): "mnist", (180, 240): "camvid", (112, 92): "faces"}.get(input_size, "cifar10")
+
+
 def usual_data(model: str) -> str:
     """Return the data set that an architecture is usually trained on, by the size of its input."""
-    return {(28, 28): "mnist", (180, 240): "camvid", (112, 92): "faces"}.get(model_entry(model).input_size, "cifar10")
+    return data_by_size(model_entry(model).input_size)
 
 
 def usual_recipe(model: str, data: str) -> str:

@@ -21,6 +21,12 @@ from networks.training.config import Recipe, TrainConfig, TrainingError
 from networks.training.protection import Protection
 
 DataSet = LabelledImages | SegmentedImages
+_KNOWN: dict[str, Callable[[str, Path | None], DataSet]] = {
+    "cifar10": load_cifar10,
+    "mnist": load_mnist,
+    "faces": load_faces,
+    "camvid": load_camvid,
+}
 
 
 def load_data(config: TrainConfig, folder: Path | None = None) -> tuple[DataSet, DataSet]:
@@ -38,26 +44,27 @@ def load_data(config: TrainConfig, folder: Path | None = None) -> tuple[DataSet,
     DatasetError, TrainingError
         If the data are missing or damaged, or two folders have different classes.
     """
-    known: dict[str, Callable[[str, Path | None], DataSet]] = {
-        "cifar10": load_cifar10,
-        "mnist": load_mnist,
-        "faces": load_faces,
-        "camvid": load_camvid,
-    }
     train: DataSet
     test: DataSet
     name = config.data_set
-    if name in known:
-        train, test = known[name]("train", folder), known[name]("test", folder)
+    if name in _KNOWN:
+        train, test = _KNOWN[name]("train", folder), _KNOWN[name]("test", folder)
     else:
         place = Path(name)
         if not place.is_dir():
-            raise TrainingError(f"data must be a folder or one of {', '.join(known)}, got {name!r}")
+            raise TrainingError(f"data must be a folder or one of {', '.join(_KNOWN)}, got {name!r}")
         train = load_image_folder(place / "train")
         test = load_image_folder(place / "test", (train.images.shape[1], train.images.shape[2]))
         if train.classes != test.classes:
             raise TrainingError(f"{place / 'train'} and {place / 'test'} hold different classes")
     return train, test
+
+
+def load_test_data(config: TrainConfig, folder: Path | None = None) -> DataSet:
+    """Return the test set alone; as :func:`load_data` otherwise."""
+    if config.data_set in _KNOWN:
+        return _KNOWN[config.data_set]("test", folder)
+    return load_data(config)[1]
 
 
 def targets_of(data: DataSet) -> Tensor:

@@ -24,7 +24,7 @@ def open_sealed(
 
     A file that was changed, cut or swapped in any place is refused whole. IN.sealed becomes DIR/IN.sealed.dng.
 
-    Example: shufflecam open sealed/ --key door.key --out shuffled
+    Example: shufflecam open sealed/ --key door.key --out opened
     """
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.inputs import expand

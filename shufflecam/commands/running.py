@@ -52,7 +52,7 @@ def report(summary: "Summary", done: str = "") -> None:
         With status 1 if something failed and nothing is finished, 3 if some inputs failed and the rest are done.
     """
     if done and summary.done:
-        stdout.print(f"{len(summary.done)} {done}")
+        stdout.print(shown(f"{len(summary.done)} {done}"))
     if done and summary.kept:
         stdout.print(f"{len(summary.kept)} finished by an earlier run and kept; --overwrite does them again")
     for line in _failure_lines(summary):

@@ -1,11 +1,12 @@
-"""``shufflecam show``: what each party sees of a frame, side by side."""
+"""``shufflecam show``: what each party sees of a frame, and what there is to see of order, values, keys, networks."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shufflecam.commands.options import DryRun, FailFast, Jobs, OptionalKeyFile, Resume, Scheduler, Sensor
+from shufflecam.commands.options import DryRun, FailFast, Jobs, Model, Resume, Scheduler, Sensor
 
 if TYPE_CHECKING:
     from shufflecam.inputs import Input
@@ -17,9 +18,29 @@ _MOST_ROWS = 8
 def show(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures, RAW frames, or folders of them.", metavar="IN...")],
     out: Annotated[
-        Path, typer.Option("--out", help="One figure, a PNG; or a folder for a figure of each.", metavar="FIGURE.png")
+        Path,
+        typer.Option("--out", help="One figure, PNG, PDF or SVG; or a folder for a figure of each.", metavar="FIGURE"),
     ],
-    key: OptionalKeyFile = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="Key file of the frames; several for a sheet of schemes.", metavar="FILE"),
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            help="views, mosaic, order, statistics, wrong-keys, features, schemes, or noise: all inputs in one curve.",
+        ),
+    ] = "views",
+    scheme_names: Annotated[
+        list[str] | None,
+        typer.Option("--scheme", help="Draw this published protection (--kind schemes); can be given again."),
+    ] = None,
+    model: Model = "cifar10-airbench94",
+    layer: Annotated[
+        str, typer.Option("--layer", help="Whose maps --kind features draws; default: the first convolution.")
+    ] = "",
+    figure_format: Annotated[str, typer.Option("--format", help="In a folder: png, pdf or svg.")] = "png",
     sensor: Sensor = "imx477",
     jobs: Jobs = None,
     scheduler: Scheduler = None,
@@ -32,50 +53,100 @@ def show(
     A picture is captured first, under the key given or a fresh one. A shuffled frame shows what its file gives:
     without --key only the shuffled view. A name without an ending is a folder, for one figure of each input.
 
+    Other kinds draw the mosaic in its filters' colours, the readout order over the sensor, histograms and neighbours
+    before and after, more wrong keys, a network's maps in shuffled order, published protections, or how labels hold
+    as the light goes. All but "mosaic" of a shuffled frame need its key; what they draw is as secret as the picture.
+
     Example: shufflecam show shuffled/cat.jpg.dng --key door.key --out cat.png
     """
-    from scrambler.errors import ShuffleCamError
     from shufflecam.commands.running import is_job, report, run
+    from shufflecam.figures.style import FORMATS, FigureError
     from shufflecam.inputs import PICTURES, RAW_FILES, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.jobs.work import file_or_name
-    from shufflecam.verbs.show import Show
+    from shufflecam.verbs.show import KINDS, MANY_KEYS, Show
 
-    if out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
-        raise ShuffleCamError(f"{out}: the figure is a PNG, give a name that ends in .png, or a folder's")
-    job_key = None if key is None else JobKey.of(key)
+    schemes = tuple(scheme_names or ())
+    kind = "schemes" if schemes and kind == "views" else kind
+    if kind not in KINDS:
+        raise FigureError(f"--kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
+    if (kind == "schemes") != bool(schemes):
+        raise FigureError("--kind schemes and --scheme NAME go together: name the schemes to draw")
+    if len(key or ()) > 1 and kind not in MANY_KEYS:
+        raise FigureError(f"--kind {kind} takes one --key; several make a sheet of schemes")
+    if layer and kind != "features":
+        raise FigureError("--layer names whose maps --kind features draws; give both")
+    single = bool(out.suffix) and not out.is_dir()
+    if single and out.suffix.lower() not in FORMATS:
+        raise FigureError(f"{out}: a figure is PNG, PDF or SVG; give a name that ends so, or a folder's")
+    if f".{figure_format}" not in FORMATS:
+        raise FigureError(f"--format {figure_format!r} is none of png, pdf and svg")
     name, digest = file_or_name(sensor)
-    work = Show(key=job_key, sensor=name, sensor_hash=digest)
-    if out.suffix.lower() == ".png" and not out.is_dir():
-        _one_sheet(work, expand(inputs, PICTURES | RAW_FILES), out)
-        return
-    items = expand(inputs, PICTURES | RAW_FILES, skip=out)
-    settings = Settings(
-        jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
-        manifest=is_job(inputs, out),
+    network, network_hash = file_or_name(model) if kind in ("features", "noise") else ("", "")
+    keys = [JobKey.of(path) for path in key or ()]
+    work = Show(
+        key=keys[0] if keys else None, more_keys=tuple(keys[1:]), sensor=name, sensor_hash=digest, kind=kind,
+        schemes=schemes, model=network, model_hash=network_hash, layer=layer, ending=f".{figure_format}",
     )  # fmt: skip
-    report(run(work, items, out, settings), f"figures in {out}")
+    wanted = PICTURES if kind in ("schemes", "noise") else PICTURES | RAW_FILES
+    if kind == "noise":
+        if not single:
+            raise FigureError(f"{out}: --kind noise draws all inputs as one figure; give a name that ends in .png")
+        _noise(work, expand(inputs, wanted), out)
+    elif single:
+        _one_figure(work, expand(inputs, wanted), out)
+    else:
+        items = expand(inputs, wanted, skip=out)
+        settings = Settings(
+            jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
+            manifest=is_job(inputs, out),
+        )  # fmt: skip
+        report(run(work, items, out, settings), f"figures in {out}")
 
 
-def _one_sheet(work: "Show", items: "list[Input]", out: Path) -> None:
-    """Draw all inputs into one figure, a row each."""
-    from scrambler.errors import ShuffleCamError
-    from sensor import Camera
+def _one_figure(work: "Show", items: "list[Input]", out: Path) -> None:
+    """Draw all inputs into one figure: a row each where the kind allows it."""
     from shufflecam.console import stdout
-    from shufflecam.figures import write_figure
+    from shufflecam.figures import FigureError, save_figure
     from shufflecam.inputs import folder_of, named
-    from shufflecam.sources import natural_frame
-    from shufflecam.verbs.show import views
+    from shufflecam.verbs.show import SHEETS
 
-    if len(items) > _MOST_ROWS:
-        raise ShuffleCamError(
-            f"{len(items)} frames do not fit one figure; give {_MOST_ROWS} or fewer, or a folder's name as --out"
+    most = _MOST_ROWS if work.kind in SHEETS else 1
+    if len(items) > most:
+        raise FigureError(
+            f"{len(items)} frames do not fit one figure; give {most} or fewer, or a folder's name as --out"
         )
-    secret, camera = None if work.key is None else work.key.load(), Camera(work.sensor)
-    rows = []
-    for item in items:
-        with named(item.path):
-            rows.append(views(natural_frame(item.path, camera), item.path.name, secret))
+    draw = work.drawer()
+    with named(items[0].path) if most == 1 else nullcontext():
+        figure = draw([item.path for item in items])
     with folder_of(out):
-        write_figure(out, rows, histograms=True)
+        save_figure(out, figure)
+    stdout.print(f"wrote {out}")
+
+
+def _noise(work: "Show", items: "list[Input]", out: Path) -> None:
+    """Draw how the labels of all inputs hold as the light goes."""
+    from rich.progress import Progress
+
+    from scrambler import Key
+    from sensor import Camera
+    from shufflecam.chain import Labeller
+    from shufflecam.console import print_table, stderr, stdout
+    from shufflecam.figures import agreement_against_light, draw_accuracy, save_figure
+    from shufflecam.inputs import folder_of
+
+    secret = Key.generate() if work.key is None else work.key.load()
+    with Progress(console=stderr, disable=not stderr.is_terminal) as progress:
+        task = progress.add_task("labelling", total=len(items))
+        curves = agreement_against_light(
+            [item.path for item in items], Camera(work.sensor), Labeller.load(work.model), secret,
+            on_picture=lambda done, total: progress.update(task, completed=done),
+        )  # fmt: skip
+    print_table(
+        ("same label at", *(f"{level:g} ms" for level in curves[0].levels)),
+        [(curve.name, *(f"{100 * share:.0f} %" for share in curve.accuracies)) for curve in curves],
+    )
+    said = "share of labels as in full light, plain"
+    with folder_of(out):
+        save_figure(out, draw_accuracy(curves, "exposure in ms: noise grows to the right", said, log=True))
     stdout.print(f"wrote {out}")

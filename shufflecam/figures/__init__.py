@@ -6,7 +6,7 @@
   the sensor;
 * :func:`draw_statistics`: histograms and neighbours before and after; :func:`draw_wrong_keys`: what wrong keys give;
 * :func:`draw_feature_maps`: a network's maps, shuffled and natural; :func:`draw_accuracy`: accuracy against noise,
-  :func:`accuracy_against_noise` measures it;
+  which :func:`accuracy_against_noise` and :func:`agreement_against_light` measure;
 * :func:`save_figure`: to a file, atomically; :func:`write_figure`: a sheet to a file in one call;
 * :func:`entropy_bits`, :func:`neighbour_correlation`, :func:`psnr_db`, :func:`ssim`: the numbers beside them.
 
@@ -15,6 +15,7 @@ dashes too. Text is set in DejaVu Sans, which matplotlib brings; characters that
 """
 
 from shufflecam.figures.accuracy import AccuracyCurve, accuracy_against_noise, draw_accuracy
+from shufflecam.figures.agreement import agreement_against_light
 from shufflecam.figures.feature_maps import draw_feature_maps, keyed_feature_maps
 from shufflecam.figures.measures import entropy_bits, neighbour_correlation, psnr_db, ssim
 from shufflecam.figures.mosaics import draw_mosaics, mosaic_colours
@@ -32,6 +33,7 @@ __all__ = [
     "FigureError",
     "Panel",
     "accuracy_against_noise",
+    "agreement_against_light",
     "colour_planes",
     "draw_accuracy",
     "draw_feature_maps",

@@ -114,17 +114,22 @@ def accuracy_against_noise(
 def draw_accuracy(
     curves: Sequence[AccuracyCurve],
     noise: str = "noise, standard deviation in 8-bit codes",
+    accuracy: str = "accuracy",
+    *,
     chance: float | None = None,
+    log: bool = False,
 ) -> "Figure":
     """Draw accuracy against noise, each curve with its 95 % interval.
 
     Parameters
     ----------
     curves : sequence of AccuracyCurve
-    noise : str
-        What the levels are.
+    noise, accuracy : str
+        What the axes say.
     chance : float, optional
         Accuracy of guessing, drawn as a line.
+    log : bool
+        Draw the levels on a logarithmic scale, the largest first: for light, which noise grows without.
 
     Raises
     ------
@@ -149,7 +154,10 @@ def draw_accuracy(
             axis.annotate(
                 "guessing", (1, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
             )
-        axis.set(xlabel=drawable(noise, 80), ylabel="accuracy", ylim=(0, 1))
+        axis.set(xlabel=drawable(noise, 80), ylabel=drawable(accuracy, 80), ylim=(-0.02, 1.02))
+        if log:
+            axis.set_xscale("log")
+            axis.invert_xaxis()
         axis.legend(fontsize=9)
-        axis.set_title(f"{curves[0].images} images, bands: 95 %", fontsize=10)
+        axis.set_title(f"{curves[0].images} images; bands: 95 % intervals", fontsize=10)
     return figure

@@ -27,7 +27,9 @@ def entropy_bits(values: NDArray[np.generic]) -> float:
     """
     if values.size == 0:
         return 0.0
-    if np.issubdtype(values.dtype, np.integer):
+    if values.dtype in (np.uint8, np.uint16):
+        counts = np.bincount(values.reshape(-1))
+    elif np.issubdtype(values.dtype, np.integer):
         counts = np.unique(values, return_counts=True)[1]
     else:
         counts = np.histogram(values, bins=256)[0]

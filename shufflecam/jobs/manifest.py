@@ -27,7 +27,7 @@ fields, and never change these):
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -172,7 +172,7 @@ class Manifest:
 
     def add(self, records: list[Record]) -> None:
         """Write records, each a line; errors as for writing to a file, naming the manifest."""
-        lines = b"".join(json.dumps(asdict(record), ensure_ascii=True).encode() + b"\n" for record in records)
+        lines = b"".join(json.dumps(vars(record), ensure_ascii=True).encode() + b"\n" for record in records)
         try:
             written = self.file.write(lines)
         except OSError as error:

@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from networks import build, convert
 from operators import KeyedConv2d, KeyedMaxPool2d, shuffle_pixels
-from operators.engine_fusion import fuse_epilogue
+from operators.engine_steps import fuse_epilogue
 from scrambler import Key, keyed_permutation, new_nonces
 
 SIZE = (8, 12)
@@ -95,8 +95,10 @@ def test_a_converted_network_never_stores_a_map_in_natural_order():
     orders = [keyed_permutation(key, (32, 32), nonce=nonce) for nonce in nonces]
     shuffled = torch.cat([shuffle_pixels(f[None], order) for f, order in zip(x, orders, strict=True)])
     with Witness() as witness:
-        found = keyed(shuffled, nonce=nonces)
-    torch.testing.assert_close(found, logits, rtol=1e-5, atol=1e-5)
+        # The second time, what can be is done in one call, in memory that the witness has seen being made.
+        for _ in range(2):
+            found = keyed(shuffled, nonce=nonces)
+            torch.testing.assert_close(found, logits, rtol=1e-5, atol=1e-5)
     natural = [m for m in [x, *maps] if m.ndim == 4 and m.shape[2] * m.shape[3] >= SMALLEST]
     assert len(natural) > 15
     assert not any(shows(tensor, m) for tensor in witness.seen for m in natural)

@@ -10,7 +10,7 @@ from naive_operators import convolve
 from torch import nn
 
 from operators import KeyedConv2d, OperatorError, Window, shuffle_pixels, stack_slots, unshuffle_pixels
-from operators.engine_fusion import fuse_epilogue
+from operators.engine_steps import fuse_epilogue
 from operators.indirect_kernels import LANES
 from operators.winograd import suits_winograd
 from scrambler import Permutation

@@ -233,7 +233,7 @@ def test_one_nonce_for_a_batch_is_guarded():
 
 def test_the_key_is_named_in_no_repr_and_no_pickle():
     mux = Multiplexer(KEY, "tiles:4")
-    assert repr(mux) == f"Multiplexer(key={KEY!r}, pattern='tiles:4', unit=None)"
+    assert repr(mux) == f"Multiplexer(key={KEY!r}, pattern='tiles:4', unit=None, generator='table')"
     with pytest.raises(SecretPickleError):
         pickle.dumps(mux)
     assert mux == Multiplexer(Key.from_bytes(KEY.to_bytes()), "tiles:4")

@@ -186,7 +186,7 @@ def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
     shape = (12, 1302)
     light = (0.002 * 10 ** rng.uniform(0, 3, (*shape, 3))).astype(np.float32)
     light = light[:, :, 0].copy() if grey else light
-    response = rng.uniform(-0.3, 1, (4, 3))
+    response = np.vstack([rng.uniform(-0.3, 1, (3, 3)), [0.2, 0.7, 0.1]])
     noise = NoiseSource(seed=9, frame=2, origin=(36, 0))
     for share, offset, read, well in [
         (0.007, 0.6, 2.5, 900.0),
@@ -195,7 +195,7 @@ def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
         (0, 0, 0, 900.0),
     ]:
         out, codes = np.empty(shape, np.float32), np.empty(shape, np.uint16)
-        for target, converter in ((out, None), (codes, LinearConverter(0.47, 12.0, 8))):
+        for target, converter in ((out, None), (codes, LinearConverter(0.6, 12.0, 8))):
             expose(
                 light, cfa_tile(cfa), response, noise, electrons=2000.0, prnu_share=share, dark_e=0.4,
                 full_well_e=well, dsnu_e=offset, read_noise_e=read, out=target, converter=converter,
@@ -211,9 +211,9 @@ def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
             counts, well, np.float32(offset), maps[1] if offset else empty, np.float32(read), normals if read else empty
         )
         np.testing.assert_array_equal(out, single)
-        one_by_one = convert(single, gain_dn_per_e=0.47, black_level_dn=12.0, bit_depth=8)
+        one_by_one = convert(single, gain_dn_per_e=0.6, black_level_dn=12.0, bit_depth=8)
         np.testing.assert_array_equal(codes, one_by_one)
-        assert one_by_one.max() == 255
+        assert np.ptp(one_by_one) > 50
 
 
 @pytest.mark.parametrize("width", [1, 63, 64, 65, 575, 577, 1400])
@@ -326,7 +326,7 @@ def test_kept_maps_are_the_drawn_ones_and_are_drawn_once():
         first = NoiseSource(seed=5, origin=(10, 0), maps=maps).normals(stream, shape, fixed=fixed)
         np.testing.assert_array_equal(first, NoiseSource(seed=5, origin=(10, 0)).normals(stream, shape, fixed=fixed))
 
-    def fail():
+    def fail(first, end):
         raise AssertionError("drawn twice")
 
     rows = maps.rows(Stream.PRNU, 10, 18, fail)

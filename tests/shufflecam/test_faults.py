@@ -303,29 +303,33 @@ def test_a_key_that_changes_midway_stops_the_job(run, key_file: Path, tmp_path: 
 # Killed jobs.
 
 
-def killed_and_resumed(
-    folder: Path, key_file: Path, images: int, kills: int, seconds: tuple[float, float]
-) -> dict[str, int]:
-    """Kill a job at random moments, resume it each time, and compare the end with an undisturbed run."""
+def killed_and_resumed(folder: Path, key_file: Path, images: int, kills: int) -> dict[str, object]:
+    """Kill a job at random moments, resume it each time, and compare the end with an undisturbed run.
+
+    The moments are random numbers of outputs, so that every kill comes amid the work, however fast the machine is.
+    """
     rng = random.Random(0)
     arguments = ["capture", str(folder / "in"), "--key", str(key_file), "--seed", "7", "--out"]
-    temporaries = 0
-    finished = 0
-    for _ in range(kills):
+    temporaries, reached = 0, []
+
+    def outputs() -> int:
+        return sum(name.endswith(".dng") for _, _, names in os.walk(folder / "out") for name in names)
+
+    for number, moment in enumerate(sorted(rng.sample(range(images * 9 // 10), kills))):
         job = subprocess.Popen(
-            [*PROGRAM, *arguments, str(folder / "out"), "--jobs", "2"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            job.wait(timeout=rng.uniform(*seconds))
-            finished += 1
-        except subprocess.TimeoutExpired:
-            os.kill(job.pid, signal.SIGKILL)
-            job.wait()
+            [*PROGRAM, *arguments, str(folder / "out"), "--jobs", "2"], cwd=ROOT, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while outputs() <= moment:
+            assert job.poll() is None
+        time.sleep(rng.uniform(0, 0.02))
+        # The job alone, whose workers then end by themselves, and all of them at once, by turns.
+        (os.kill if number % 2 else os.killpg)(job.pid, signal.SIGKILL)
+        assert job.wait() == -signal.SIGKILL
         time.sleep(0.2)
         temporaries += len(list((folder / "out").rglob("*.shufflecam-tmp")))
+        reached.append(outputs())
+    assert reached[-1] < images
     done = typed(*arguments, folder / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert typed(*arguments, folder / "undisturbed").returncode == 0
@@ -337,14 +341,14 @@ def killed_and_resumed(
     records = read_manifest(folder / "out")
     assert len(records) == images
     assert all(record.error is None for record in records.values())
-    return {"temporary files swept": temporaries, "runs that ended before their kill": finished}
+    return {"temporary files": temporaries, "outputs at the kills": reached}
 
 
 def test_a_killed_job_goes_on_where_it_stopped(key_file: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(60):
         Image.fromarray(picture(100, 140, number)).save(tmp_path / "in" / f"{number}.png")
-    killed_and_resumed(tmp_path, key_file, 60, 1, (1.5, 2.5))
+    killed_and_resumed(tmp_path, key_file, 60, 1)
 
 
 @pytest.mark.slow
@@ -354,7 +358,7 @@ def test_ten_thousand_images_survive_twenty_kills(key_file: Path, tmp_path: Path
     for number in range(10_000):
         image = picture(24, 30 + number % 7, number)
         cv2.imwrite(str(tmp_path / "in" / f"{number % 20:02}" / f"{number}.png"), image)
-    print(json.dumps(killed_and_resumed(tmp_path, key_file, 10_000, 20, (0.3, 6.0))))
+    print(json.dumps(killed_and_resumed(tmp_path, key_file, 10_000, 20)))
 
 
 # Damaged files in numbers, and large ones.

@@ -1,0 +1,66 @@
+"""Videos that are either whole or not there."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflecam.live.stream import LiveError
+
+VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
+
+
+class VideoFile:
+    """A video that is either whole or not there; for a ``with`` block.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .mp4, .avi or .mkv.
+    frames_per_s : float
+
+    Raises
+    ------
+    LiveError
+        If the ending is another one, or the video cannot be written.
+    """
+
+    def __init__(self, path: Path, frames_per_s: float) -> None:
+        if path.suffix.lower() not in VIDEO_CODECS:
+            raise LiveError(f"{path}: a video's name ends in {', '.join(VIDEO_CODECS)}")
+        self._path, self._frames_per_s = path, frames_per_s
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        # A folder of its own, because OpenCV goes by the ending, which a temporary name has not.
+        self._folder = Path(tempfile.mkdtemp(prefix=".shufflecam-", dir=self._path.parent))
+        self._part = self._folder / f"video{self._path.suffix.lower()}"
+        return self
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        """Write a frame; all must have the first one's size, and others are made so."""
+        if self._writer is None:
+            self._size = (picture.shape[1], picture.shape[0])
+            codec = cv2.VideoWriter.fourcc(*VIDEO_CODECS[self._path.suffix.lower()])
+            self._writer = cv2.VideoWriter(str(self._part), codec, self._frames_per_s, self._size)
+            if not self._writer.isOpened():
+                raise LiveError(f"{self._path}: this video cannot be written; try a name that ends in .avi")
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            self._writer.write(cv2.resize(picture, self._size, interpolation=cv2.INTER_NEAREST)[:, :, ::-1].copy())
+        else:
+            self._writer.write(picture[:, :, ::-1].copy())
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if self._writer is not None:
+                self._writer.release()
+                # What was shown until Ctrl-C is worth keeping.
+                if kind is None or issubclass(kind, KeyboardInterrupt):
+                    self._part.replace(self._path)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
