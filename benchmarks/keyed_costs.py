@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.engine_networks import resnet50
 from benchmarks.measure import RESULTS, interleave, print_table, write_report
 from networks import build, convert
 from operators import GatherTable, KeyedConv2d, Window, deform_conv2d, deformable_offsets
@@ -181,6 +182,25 @@ def nonce_ms(rounds: int) -> float:
     return 1e3 * (median(seconds["new"]) - median(seconds["old"]))
 
 
+def tables_ms(name: str, plain: nn.Module, side: int, rounds: int) -> dict[str, Any]:
+    """Time what all keys of a network cost: drawing every layer's order, and the tables of the engine "indirect"."""
+    key = Key.generate()
+    keyed = convert(plain.eval(), key, (side, side))
+    layers = [module for module in keyed.modules() if isinstance(module, KeyedConv2d)]
+
+    def draw() -> None:
+        for place, layer in enumerate(layers):
+            _ = keyed_permutation(key, layer.output_size, label=f"layer/{place}").slot
+
+    def make() -> None:
+        for layer in layers:
+            _ = layer._own_offsets()
+
+    seconds = interleave({"draw": draw, "make": make}, rounds)
+    figures = {f"{what} ms": 1e3 * median(times) for what, times in seconds.items()}
+    return {"network": name, "layers": len(layers), **figures, "tables ms": sum(figures.values())}
+
+
 def peak_mb(kind: str, batch: int) -> float:
     """Return the peak resident memory, in MB, of a process that runs VGG16-BN ``kind``: see :func:`memory`."""
     torch.set_num_threads(1)
@@ -230,11 +250,13 @@ def main(argv: list[str] | None = None) -> int:
     print_table("\nGeneral deformable convolution", deformed)
     others = {**training(3), "a new nonce ms": nonce_ms(31)}
     print_table("\nTraining step, batch 64; a new nonce", [others])
+    tables = [tables_ms("vgg16_bn", _vgg(), 32, 31), tables_ms("resnet50", resnet50(), 224, 9)]
+    print_table("\nAll tables of a network", tables)
     peaks = [memory(batch) for batch in (1, 64)]
     print_table("\nPeak memory of inference", peaks)
     write_report(
-        RESULTS / "keyed_costs.json", "What a key costs", networks, deformable=deformed, others=others, memory=peaks,
-        numpy=np.__version__, torch=torch.__version__,
+        RESULTS / "keyed_costs.json", "What a key costs", networks, deformable=deformed, others=others, tables=tables,
+        memory=peaks, numpy=np.__version__, torch=torch.__version__,
     )  # fmt: skip
     return 0
 

@@ -254,7 +254,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
         options.test_images,
     )
     mnist = Study(
-        TrainConfig(model="lenet5", images=options.images, epochs=options.epochs, precision="float32"),
+        TrainConfig(model="lenet5", images=options.digits, epochs=options.epochs, precision="float32"),
         options.test_images,
     )
     faces = Study(
@@ -289,11 +289,12 @@ def _scheme(
 def main(argv: list[str] | None = None) -> None:
     """Run the rows that are missing."""
     parser = parser_for(__doc__)
-    parser.add_argument("--images", type=int, default=3000, help="training images of CIFAR-10 and MNIST")
+    parser.add_argument("--images", type=int, default=2000, help="training images of CIFAR-10")
+    parser.add_argument("--digits", type=int, default=6000, help="training images of MNIST")
     parser.add_argument("--epochs", type=int, default=4, help="of CIFAR-10 and MNIST")
     parser.add_argument("--batch", type=int, default=100, help="images a step, CIFAR-10")
     parser.add_argument("--face-epochs", type=int, default=60, help="of the faces")
-    parser.add_argument("--test-images", type=int, default=1000, help="of CIFAR-10 and MNIST")
+    parser.add_argument("--test-images", type=int, default=500, help="of CIFAR-10 and MNIST")
     options = parser.parse_args(argv)
     fill(TABLE, rows_of(options), options)
 

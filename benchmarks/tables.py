@@ -91,7 +91,7 @@ def fill(table: Table, rows: Sequence[Row], options: argparse.Namespace) -> list
         All lines that are there at the end.
     """
     path = options.out / f"{table.stem}.json"
-    known = {line["row"]: line for line in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    known = _written(path)
     chosen = [row for row in rows if options.rows is None or any(text in row.name for text in options.rows)]
     if options.list:
         for row in chosen:
@@ -109,6 +109,7 @@ def fill(table: Table, rows: Sequence[Row], options: argparse.Namespace) -> list
             break
         started = time.monotonic()
         figures = row.run()
+        known = _written(path)  # another process may have added rows meanwhile
         known[row.name] = {
             "row": row.name, **figures, "settings": settings, "seconds": round(time.monotonic() - started, 1),
             "date": datetime.now(UTC).date().isoformat(), "machine": machine(),
@@ -133,6 +134,11 @@ def shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.1g}"
     return str(value)
+
+
+def _written(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the lines of a table's JSON by row."""
+    return {line["row"]: line for line in json.loads(path.read_text())["rows"]} if path.exists() else {}
 
 
 def markdown(table: Table, lines: Sequence[Mapping[str, Any]]) -> str:

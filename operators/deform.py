@@ -112,11 +112,12 @@ def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, 
     B, C, H, W = frames.shape
     (Ho, Wo), K = window.output_size, window.taps
     M, G = Ho * Wo, offset.shape[1] // (2 * K)
-    # The smaller of weights and columns is brought into the other's order.
-    as_given = groups == 1 and len(weight) > B * M
+    # The smaller of weights and columns is brought into the other's order; in between, weights are quicker to bring.
+    as_given = groups == 1 and len(weight) > 2 * B * M
     matrix = weight.detach().reshape(1, len(weight), -1) if as_given else _matrix(weight.detach(), groups)
     product = frames.new_empty((B * M, weight.shape[0]))
-    at_once = max(_FEWEST_AT_ONCE, _CACHED_VALUES // (K * C))
+    # Every turn passes all weights once, so that many of them ask for longer turns.
+    at_once = max(_FEWEST_AT_ONCE, max(_CACHED_VALUES, weight.numel()) // (K * C))
     columns = frames.new_empty((min(at_once, B * M), K, C))
     factors = frames.new_empty((0, 0, 0, 0)) if mask is None else mask.reshape(B, G, K, M)
     pixels = F.pad(to_rows(frames).reshape(-1), (0, C))

@@ -40,8 +40,8 @@ def sample_rows(
                 target = ((job - start) * taps + k) * channels + g * each
                 # In this form what is no number lies outside, as in torchvision's kernel.
                 if not (y > -1 and y < height and x > -1 and x < width):
-                    for c in range(each):
-                        columns[target + c] = 0
+                    for i in range(each):
+                        columns[target + i] = 0
                     continue
                 top, left = np.int64(np.floor(y)), np.int64(np.floor(x))
                 down, right = pixels.dtype.type(y - top), pixels.dtype.type(x - left)

@@ -6,6 +6,7 @@ every size of its inputs, and what the steps read is noted; from then on all of 
 
 import operator
 from collections.abc import Sequence
+from itertools import count
 from math import prod
 from typing import Any, Self
 
@@ -65,12 +66,12 @@ class _Plan:
         self._open: list[tuple[int, int, int]] = []
         self._inside: list[tuple[int, int, int]] = []
         for s, (job, (read, added)) in enumerate(zip(jobs, reads, strict=True)):
-            sizes, count, worth_it = job_sizes(
+            sizes, turns, worth_it = job_sizes(
                 job.rows, job.table, job.packed, job.outputs, job.unit, added is not None
             )
             fixed = (job.packed.border, job.table.numpy(), job.packed.blocks, job.packed.bias, NOTHING)
             addresses = [array.ctypes.data for array in fixed]
-            self._steps[s] = [job.packed.depthwise, count, worth_it, 0, *addresses, 0, *sizes]
+            self._steps[s] = [job.packed.depthwise, turns, worth_it, 0, *addresses, 0, *sizes]
             for column, value in ((_PIXELS, read), (_RESIDUAL, added), (_OUT, given + s)):
                 if value in outer:
                     self._open.append((s, column, outer[value]))
@@ -186,9 +187,9 @@ class FusedRun(nn.Module):
             return plan.run(inputs)
         results, shapes_read = self._one_by_one(inputs)
         if plan is not None or shapes not in self._plans:
-            while len(self._plans) >= _MOST_PLANS:
-                del self._plans[next(iter(self._plans))]
-            self._plans[shapes] = self._planned(shapes_read)
+            # In one piece, as other threads may be reading.
+            kept = list(self._plans.items())[1 - _MOST_PLANS :]
+            self._plans = _Plans([*kept, (shapes, self._planned(shapes_read))])
         return results
 
     def _one_by_one(self, inputs: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], list[torch.Size]]:
@@ -258,7 +259,8 @@ def _join(network: fx.GraphModule, nodes: list[fx.Node]) -> None:
         added = node.args[2] if len(node.args) > 2 else None
         steps.append(step)
         reads.append((number[node.all_input_nodes[0]], number[added] if isinstance(added, fx.Node) else None))
-    name = f"{nodes[0].target}.run"
+    # At the top: below a step, the run would hold itself.
+    name = next(name for name in map("run_{}".format, count()) if not hasattr(network, name))
     network.add_submodule(name, FusedRun(steps, reads, [number[node] for node in outer], len(inputs)))
     with graph.inserting_after(nodes[-1]):
         run = graph.call_module(name, tuple(inputs))

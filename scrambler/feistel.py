@@ -82,7 +82,7 @@ def domain_of(rows: int, columns: int) -> Domain:
     if size > _LARGEST_DIGIT**2:
         raise PatternError(f"a bijection has at most {_LARGEST_DIGIT**2} addresses, not {size}: use the table.")
     sides = sorted((rows, columns))
-    if 2 <= sides[0] and sides[1] <= min(_MOST_LOPSIDED * sides[0], _LARGEST_DIGIT):
+    if sides[0] >= 2 and sides[1] <= min(_MOST_LOPSIDED * sides[0], _LARGEST_DIGIT):
         return Domain(rows, columns)
     high = max(isqrt(size), min(2, size), 1)
     return Domain(high, size // high, size % high)

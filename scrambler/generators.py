@@ -4,8 +4,9 @@
   one with a proof: every order is equally likely. The memory is what it costs, so it suits rows, lines and small
   arrays in silicon, and any size in software.
 * "feistel": a keyed bijection without a table, `scrambler.feistel`, over any H x W in a constant time; 16 octets for
-  each of twelve rounds are all it keeps. Its round keys are cryptographic (HKDF-SHA256 and ChaCha20 of key and nonce), its round
-  function is a fast mixing function and not a cryptographic one, so nothing is proven. What speaks for it: each nonce
+  each of twelve rounds are all it keeps. Its round keys are cryptographic (HKDF-SHA256 and ChaCha20 of key and
+  nonce), its round function is a fast mixing function and not a cryptographic one, so nothing is proven. What speaks
+  for it: each nonce
   has unrelated round keys, so that nobody ever sees two frames of one order, and its orders cannot be told from the
   table's in the tests named below. What is known against it: orders of n addresses number at most 2**256, far fewer
   than n! already at n = 58; on a grid with two odd sides all of them are even permutations, which only somebody who

@@ -6,11 +6,12 @@ Equations and constants: docs, sensor, section 4; each constant below names its 
 from dataclasses import dataclass
 
 from scrambler.cells import blocks
+from scrambler.errors import PatternError
 from scrambler.multiplexer import check_unit
 from scrambler.patterns import parse_pattern
 from sensor.cfa import cfa_tile
 from sensor.params import SensorParams
-from sensor.readout_counts import address_gates, benes_switches, order_bits
+from sensor.readout_counts import MEASURED_GATES, address_gates, benes_switches, order_bits
 from sensor.readout_timing import random_access_time_s, row_time_s
 from sensor.switch_network import SwitchNetwork
 
@@ -90,6 +91,7 @@ def compare_readouts(
     shape: tuple[int, int] | None = None,
     unit: str = "quad",
     patterns: tuple[str, ...] = PATTERNS,
+    generator: str | None = None,
 ) -> list[ReadoutCost]:
     """Return the cost of every pattern on one sensor, and of a readout without a key first.
 
@@ -105,14 +107,20 @@ def compare_readouts(
         "pixel", "quad" or "plane".
     patterns : tuple of str
         Patterns of :class:`scrambler.Multiplexer`.
+    generator : {"feistel", "light"}, optional
+        Count the gates that Yosys found in these exported generators, not those of a small one.
 
     Raises
     ------
     PatternError
-        For an unknown pattern or unit.
+        For an unknown pattern or unit, or a generator without measured gates.
     """
     size = (params.height_px, params.width_px) if shape is None else shape
-    meter = _Meter(params, size, check_unit(unit))
+    if generator is not None and generator not in MEASURED_GATES:
+        raise PatternError(
+            f"there are no gate counts of generator {generator!r}: choose {' or '.join(MEASURED_GATES)}."
+        )
+    meter = _Meter(params, size, check_unit(unit), generator)
     costs = [meter.plain()]
     for pattern in patterns:
         costs += meter.keyed(pattern)
@@ -122,7 +130,8 @@ def compare_readouts(
 class _Meter:
     """The sums behind one table."""
 
-    def __init__(self, params: SensorParams, shape: tuple[int, int], unit: str) -> None:
+    def __init__(self, params: SensorParams, shape: tuple[int, int], unit: str, generator: str | None) -> None:
+        self.generator = generator
         self.params = params
         self.height, self.width = shape
         self.unit = unit
@@ -204,7 +213,7 @@ class _Meter:
         if random_access:
             frame_s = random_access_time_s(params, shape)
             row_s = frame_s / self.height
-        gates = sum(address_gates(count) for count in addresses)
+        gates = sum(address_gates(count, self.generator) for count in addresses)
         bits = 0.0 if pattern == "none" else order_bits(pattern, shape, self.unit, self.period)
         return ReadoutCost(
             pattern=pattern,

@@ -10,6 +10,7 @@ from shufflecam.commands import (
     capture,
     chart,
     demo,
+    emulate,
     emva,
     evaluate,
     keygen,
@@ -18,13 +19,16 @@ from shufflecam.commands import (
     models,
     open_sealed,
     protect,
+    raw,
     readout,
     report,
     reveal,
+    rtl,
     schemes,
     seal,
     sensors,
     show,
+    stream,
     train,
 )  # fmt: skip
 
@@ -42,7 +46,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "reveal": reveal.reveal, "protect": protect.protect, "show": show.show, "report": report.report, "seal": seal.seal,
     "open": open_sealed.open_sealed, "schemes": schemes.schemes, "sensors": sensors.sensors, "models": models.models,
     "chart": chart.chart, "readout": readout.readout, "emva": emva.emva, "evaluate": evaluate.evaluate,
-    "train": train.train, "live": live.live,
+    "train": train.train, "live": live.live, "emulate": emulate.emulate, "rtl": rtl.rtl, "raw": raw.raw,
+    "stream": stream.stream,
 }  # fmt: skip
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

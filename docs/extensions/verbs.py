@@ -17,11 +17,13 @@ class Verbs(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the sections, in the order of ``shufflecam --help``."""
+        self.env.note_reread()  # the help is code, whose changes Sphinx does not see
         sections: list[nodes.Node] = []
         group = get_command(command_line)
         assert isinstance(group, TyperGroup)
+        whole = group.make_context("shufflecam", [], resilient_parsing=True)
         for name, verb in group.commands.items():
-            context = verb.make_context(f"shufflecam {name}", [], resilient_parsing=True, terminal_width=COLUMNS)
+            context = verb.make_context(name, [], whole, resilient_parsing=True, terminal_width=COLUMNS)
             section = nodes.section(ids=[name], names=[name])
             section += nodes.title(name, name)
             section += nodes.literal_block(text=verb.get_help(context), language="none")

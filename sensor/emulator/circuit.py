@@ -36,7 +36,11 @@ class Circuit:
 
 
 def circuit_of(
-    multiplexer: Multiplexer | None, order: Permutation | None, shape: tuple[int, int], period: tuple[int, int], stage: str
+    multiplexer: Multiplexer | None,
+    order: Permutation | None,
+    shape: tuple[int, int],
+    period: tuple[int, int],
+    stage: str,
 ) -> Circuit:
     """Return the circuit for the order of one frame.
 

@@ -34,4 +34,5 @@ class Link:
         octets = np.empty(sum(len(lane) for lane in lanes), np.uint8)
         for number, lane in enumerate(lanes):
             octets[number :: self.lanes] = lane
-        return unpack(octets[None], width, self._bits, self.packing)[0]
+        codes: NDArray[np.uint16] = unpack(octets[None], width, self._bits, self.packing)[0]
+        return codes

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sensor.emulator.circuit import Circuit
 from sensor.emulator.events import EventTable
@@ -124,7 +123,7 @@ def random_access_schedule(
     height, width = shape
     convert_s = params.conversions_per_read * (cycles_a_conversion / params.converter_clock_hz)
     pixel_s = params.analog_row_s + convert_s
-    starts: NDArray[np.float64] = np.arange(height) * (width * pixel_s)
+    starts = np.arange(height) * (width * pixel_s)
     ends = starts + width * pixel_s
     exposure_end = starts if params.shutter == "rolling" else np.zeros(height)
     mixed = np.full(height, -1)

@@ -18,8 +18,8 @@ def benes_module(ports: int, bits: int) -> str:
     outputs = _network([f"in[{p * bits} +: {bits}]" for p in range(ports)], 0, bits, lines)
     joined = ", ".join(reversed(outputs))
     body = "\n".join(lines)
-    return f"""// Benes network of {ports} ports of {bits} bits, {switches} switches. Settings are shifted in, first switch
-// first, while the ones in force work on; `apply` puts them into force.
+    return f"""// Benes network of {ports} ports of {bits} bits, {switches} switches. Settings are shifted in, first
+// switch first, while the ones in force work on; `apply` puts them into force.
 `default_nettype none
 
 module benes_network (
@@ -57,9 +57,7 @@ def _network(inputs: list[str], first: int, bits: int, lines: list[str]) -> list
     last = middle + benes_switches(ports - half)
     upper = _network([pair[0] for pair in pairs], first + half, bits, lines)
     lower = _network([pair[1] for pair in pairs] + inputs[2 * half :], middle, bits, lines)
-    outputs = [
-        name for i in range(half) for name in _switch(upper[i], lower[i], last + i, bits, lines)
-    ]
+    outputs = [name for i in range(half) for name in _switch(upper[i], lower[i], last + i, bits, lines)]
     return outputs + lower[half:]
 
 

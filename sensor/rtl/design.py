@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrambler import Multiplexer
-from scrambler.feistel import ROUNDS, Domain, domain_of, round_keys
+from scrambler.feistel import Domain, domain_of, round_keys
 from scrambler.generators import TABLE
 from scrambler.key import Key, part_seed
 from scrambler.patterns import parse_pattern

@@ -69,9 +69,11 @@ def write_vectors(design: Design, vectors: Vectors, out: str | Path, *, most_slo
     words = [word for table in vectors.words for word in (*table, *[0] * (longest - len(table)))]
     if design.generator != "table":
         words = [table[0] for table in vectors.words]
-    _write(folder / "row_words.hex", _hex(vectors.row_words or [0] * (design.rows if design.generator == "table" else 1)))
+    _write(
+        folder / "row_words.hex", _hex(vectors.row_words or [0] * (design.rows if design.generator == "table" else 1))
+    )
     _write(folder / "words.hex", _hex(words or [0]))
-    _write(folder / "expected.hex", "\n".join(map("{:08x}".format, vectors.expected[:most_slots].tolist())) + "\n")
+    _write(folder / "expected.hex", vectors.expected[:most_slots].astype(">u4").tobytes().hex("\n", 4) + "\n")
 
 
 def _write_benes_vectors(folder: Path, ports: int, bits: int, rows: int, seed: int = 1) -> None:
@@ -113,8 +115,8 @@ Pattern {design.pattern}, unit {design.unit}, generator {design.generator} ({GEN
 
 - `readout_order.v`: row and column scan around the address generators; one photosite's address a clock.
 - `keyed_round.v`, `keyed_bijection.v`: the generator without a table; `order_table.v`: the one with a table.
-{line_part}- `benes_network.v`: a switch network of {BENES_PORTS} ports whose settings are shifted in; `sensor.benes.route`
-  computes them.
+{line_part}- `benes_network.v`: a switch network of {BENES_PORTS} ports whose settings are shifted in;
+  `sensor.benes.route` computes them.
 - `*_tb.v`: self-checking test benches; each prints PASS or FAIL.
 
 Run them with Icarus Verilog in this folder; the first covers {slots} slots:

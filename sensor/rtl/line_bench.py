@@ -83,6 +83,7 @@ module line_shuffle_tb;
             end
             fill = 1'b0;
             wait (ask);
+            @(negedge clk);
             {give}
             swap = 1'b1; @(negedge clk); swap = 1'b0;
             ready = 1'b1; @(negedge clk); ready = 1'b0;

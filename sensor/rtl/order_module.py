@@ -30,8 +30,8 @@ def order_module(design: Design) -> str:
     row_bits, word_bits = bus_bits(design)
     row_delay, delay = _delays(design)
     yb, xb = bits_for(design.shape[0] - 1), bits_for(design.shape[1] - 1)
-    return f"""// Readout order "{design.pattern}", unit {design.unit}, generator {design.generator}, {design.shape[1]} x \
-{design.shape[0]} photosites.
+    return f"""// Readout order "{design.pattern}", unit {design.unit}, generator {design.generator}.
+// {design.shape[1]} x {design.shape[0]} photosites.
 `default_nettype none
 
 module readout_order (
@@ -162,9 +162,12 @@ def _row_generator(design: Design) -> str:
     if not design.orders_rows:
         return "    wire [31:0] row_address = {16'b0, cell_row};"
     if design.generator == TABLE:
-        return _table("rows_table", design.rows, "row_write", "row_write_address", "row_keys", "cell_row", "row_address")
+        return _table(
+            "rows_table", design.rows, "row_write", "row_write_address", "row_keys", "cell_row", "row_address"
+        )
     domain = design.row_domain
     high, low = bits_for(domain.high), bits_for(domain.low - 1)
+    keys = f"row_keys[{key_bits(design, domain) - 1}:0]"
     return f"""    reg [{high - 1}:0] row_high;
     reg [{low - 1}:0] row_low;
     always @(posedge clk) begin
@@ -177,7 +180,7 @@ def _row_generator(design: Design) -> str:
                 row_high <= row_high + {high}'d1;
             end else row_low <= row_low + {low}'d1;
     end
-{_bijection(design, domain, "row_bijection", "row_high", "row_low", f"row_keys[{key_bits(design, domain) - 1}:0]", "row")}
+{_bijection(design, domain, "row_bijection", "row_high", "row_low", keys, "row")}
     wire [31:0] row_address = {_wide("row_high_out", high)} * 32'd{domain.low} + {_wide("row_low_out", low)};"""
 
 

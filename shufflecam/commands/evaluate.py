@@ -33,7 +33,7 @@ def evaluate(
     Labels are counted by accuracy, masks by mean IoU. A configuration with a table [protect] and a plain network was
     trained on protected pictures: then those are evaluated, under the key it was trained with and under another.
 
-    Example: shufflecam evaluate mnist-conv5
+    Example: shufflecam evaluate
     """
     from networks import SegmentedImages, TrainConfig, load_network, read_train_config
     from networks.training import TrainingError, load_test_data

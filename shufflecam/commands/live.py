@@ -67,7 +67,7 @@ def live(
             stderr.print("stopped")
     print_table(
         ("frames", "frames/s", "same label without the key", "key id"),
-        [(str(taken.frames), f"{taken.mean_per_s:.1f}", f"{alike} of {taken.frames}", secret.id)],
+        [(str(taken.frames), f"{taken.mean_per_s:.2f}", f"{alike} of {taken.frames}", secret.id)],
     )
     if out is not None and taken.frames:
         stdout.print(f"wrote {out}", markup=False)

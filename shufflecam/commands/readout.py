@@ -22,6 +22,9 @@ def readout(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the timeline of one frame: CSV, JSON, PNG.", metavar="DIR")
     ] = None,
+    generator: Annotated[
+        str | None, typer.Option("--generator", help="Gates of an exported generator: feistel or light.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare all readout patterns of a sensor: timing, memory, switches, gates, energy, key bits, measured leak.
@@ -35,7 +38,7 @@ def readout(
     from shufflecam.console import print_table
 
     params = sensor_preset(sensor)
-    costs = compare_readouts(params, unit=unit)
+    costs = compare_readouts(params, unit=unit, generator=generator)
     if as_json:
         for cost in costs:
             typer.echo(json.dumps(asdict(cost)))

@@ -28,7 +28,6 @@ def report(
 
     from scrambler import Key
     from shufflecam.console import stderr, stdout
-    from shufflecam.inputs import folder_of
     from shufflecam.report import ReportError, write_report
 
     target = folder / "report.html" if out is None else out
@@ -37,11 +36,10 @@ def report(
     secret = None if key is None else Key.load(key)
     with Progress(console=stderr, disable=not stderr.is_terminal) as progress:
         task = progress.add_task("reading pictures", total=None)
-        with folder_of(target):
-            counts = write_report(
-                target, folder, secret, most, side,
-                on_picture=lambda done, total: progress.update(task, completed=done, total=total),
-            )  # fmt: skip
+        counts = write_report(
+            target, folder, secret, most, side,
+            on_picture=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
     stdout.print(
         f"wrote {target}: {counts['inputs']} inputs of {counts['jobs']} jobs, {counts['failed']} of them failed; "
         f"{counts['pictures']} in the viewer"

@@ -78,7 +78,7 @@ def check_format(path: Path) -> None:
 
 
 def save_figure(path: str | Path, figure: "Figure", dpi: int = _DPI) -> None:
-    """Write a figure as PNG, PDF or SVG, atomically; the same figure gives the same bytes.
+    """Write a figure as PNG, PDF or SVG, atomically; the same thing drawn again gives the same bytes.
 
     Parameters
     ----------

@@ -107,10 +107,10 @@ def _write(sheet: Picture, text: str, left: int, bottom: int) -> None:
 
 
 class Rate:
-    """Frames per second, over the last frames and over all."""
+    """Frames per second, over the last frames and over all but the first, which has to set everything up."""
 
     def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
+        self._first = self._last = time.perf_counter()
         self._smooth_s = 0.0
         self.frames = 0
 
@@ -118,11 +118,13 @@ class Rate:
         """Count a frame, and return the rate of the last ones."""
         now = time.perf_counter()
         took, self._last = now - self._last, now
-        self._smooth_s = took if not self.frames else 0.8 * self._smooth_s + 0.2 * took
+        self._smooth_s = took if self.frames < 2 else 0.8 * self._smooth_s + 0.2 * took
+        if not self.frames:
+            self._first = now
         self.frames += 1
         return 1 / max(self._smooth_s, 1e-9)
 
     @property
     def mean_per_s(self) -> float:
-        """Of all frames."""
-        return self.frames / max(self._last - self._start, 1e-9)
+        """Of all frames but the first; 0 if there are no others."""
+        return (self.frames - 1) / max(self._last - self._first, 1e-9) if self.frames > 1 else 0.0

@@ -48,7 +48,11 @@ def pictures_of(source: str) -> Iterator[Picture]:
 
 
 def _camera(number: int) -> Iterator[Picture]:
+    # It prints a line for every driver that knows of no such camera.
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(0)
     device = cv2.VideoCapture(number)
+    cv2.utils.logging.setLogLevel(level)
     try:
         if not device.isOpened():
             raise LiveError(f"there is no camera {number}; give another number, a video file or a folder")

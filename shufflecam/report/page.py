@@ -19,6 +19,7 @@ from scrambler import Key
 from scrambler.errors import WrongKeyError
 from scrambler.files import write_atomically
 from shufflecam import __version__
+from shufflecam.inputs import folder_of
 from shufflecam.jobs import Record
 from shufflecam.report.jobs_found import Job, find_figures, find_jobs
 from shufflecam.report.picture_views import Picture, PictureViews, ViewReader
@@ -46,7 +47,7 @@ def write_report(
     Parameters
     ----------
     path : Path
-        The HTML file.
+        The HTML file; its folder is made if missing.
     folder : Path
         Output folder of a job, or one that holds several: a study.
     key : Key, optional
@@ -107,7 +108,8 @@ def write_report(
     island = json.dumps(said, allow_nan=False).replace("<", "\\u003c")
     page = _PAGE.read_text(encoding="utf-8")
     assert page.count(_PLACE) == 1
-    write_atomically(path, page.replace(_PLACE, island).encode("utf-8"))
+    with folder_of(path):
+        write_atomically(path, page.replace(_PLACE, island).encode("utf-8"))
     failed = sum(record.error is not None for _, record in entries)
     return {
         "jobs": len(jobs), "inputs": len(entries), "failed": failed, "pictures": len(views), "figures": len(figures),

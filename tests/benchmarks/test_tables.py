@@ -99,7 +99,7 @@ def test_a_row_that_is_too_long_says_what_it_would_take_and_how(tmp_path: Path) 
 
 def test_every_scheme_has_a_row_of_its_own() -> None:
     arguments = parser_for(None)
-    for name in ("images", "epochs", "face-epochs", "test-images", "batch"):
+    for name in ("images", "digits", "epochs", "face-epochs", "test-images", "batch"):
         arguments.add_argument(f"--{name}", type=int, default=100)
     names = [row.name for row in table_c.rows_of(arguments.parse_args([]))]
     assert len(names) == len(set(names))

@@ -105,9 +105,7 @@ def test_the_sequencer_finds_the_timeline_of_the_formulae(key, shutter, slowest)
             params, 0.004, shape=SHAPE, row_order=emulation.timeline.row, network=network, shutter=shutter
         )
         for name in formula.COLUMNS:
-            np.testing.assert_allclose(
-                getattr(emulation.timeline, name), getattr(formula, name), rtol=1e-9, atol=1e-15
-            )
+            np.testing.assert_allclose(getattr(emulation.timeline, name), getattr(formula, name), rtol=1e-9, atol=1e-15)
         assert emulation.row_time_s == pytest.approx(row_time_s(params, SHAPE[1], network), rel=1e-9)
 
 

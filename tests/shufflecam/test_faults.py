@@ -316,15 +316,16 @@ def killed_and_resumed(folder: Path, key_file: Path, images: int, kills: int) ->
         return sum(name.endswith(".dng") for _, _, names in os.walk(folder / "out") for name in names)
 
     for number, moment in enumerate(sorted(rng.sample(range(images * 9 // 10), kills))):
-        job = subprocess.Popen(
-            [*PROGRAM, *arguments, str(folder / "out"), "--jobs", "2"], cwd=ROOT, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        command = [*PROGRAM, *arguments, str(folder / "out"), "--jobs", "2"]
+        job = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while outputs() <= moment:
             assert job.poll() is None
         time.sleep(rng.uniform(0, 0.02))
-        # The job alone, whose workers then end by themselves, and all of them at once, by turns.
-        (os.kill if number % 2 else os.killpg)(job.pid, signal.SIGKILL)
+        # The job alone, whose workers then end by themselves, and its workers with it, by turns.
+        workers = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split() if number % 2 else []
+        for process in (job.pid, *map(int, workers)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         assert job.wait() == -signal.SIGKILL
         time.sleep(0.2)
         temporaries += len(list((folder / "out").rglob("*.shufflecam-tmp")))

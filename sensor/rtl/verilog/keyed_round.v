@@ -51,7 +51,7 @@ module keyed_round #(
     wire [16:0] to = (ODD != 0) ? moved_low : moved_high;
     wire [16:0] step;
     generate
-        if (LIGHT != 0) begin : light
+        if (LIGHT != 0) begin : light_round
             wire [15:0] a = from[15:0] + k0[15:0];
             wire [15:0] b = a + (a << 8) + (a << 15);
             wire [15:0] c = b ^ (b >> 7);
@@ -60,7 +60,7 @@ module keyed_round #(
             wire [15:0] f = e ^ (e >> 9);
             wire [32:0] product = {17'b0, f[7:0], f[15:8]} * {16'b0, MODULUS};
             assign step = product[32:16];
-        end else begin : strong
+        end else begin : full_round
             wire [31:0] a = {15'b0, from} + k0;
             wire [31:0] b = ~a + (a << 15);
             wire [31:0] c = b ^ (b >> 12);

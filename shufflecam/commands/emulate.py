@@ -1,0 +1,52 @@
+"""``shufflecam emulate``: a capture through the emulated readout, with its events and waves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shufflecam.commands.options import OptionalKeyFile, OutFolder, Seed, Sensor, camera_seed
+
+
+def emulate(
+    picture: Annotated[Path, typer.Argument(help="Picture to capture.", metavar="PICTURE")],
+    out: OutFolder,
+    key: OptionalKeyFile = None,
+    sensor: Sensor = "imx477",
+    pattern: Annotated[str, typer.Option("--pattern", help="Readout pattern; needs --key.")] = "rows+columns",
+    unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
+    stage: Annotated[str, typer.Option("--stage", help="post-adc or pre-adc.")] = "post-adc",
+    generator: Annotated[str, typer.Option("--generator", help="table, feistel or light.")] = "table",
+    exposure: Annotated[float, typer.Option("--exposure", help="Seconds.")] = 0.01,
+    seed: Seed = None,
+) -> None:
+    """Capture a picture through the emulated readout: frame, events, timeline, and waves (VCD).
+
+    Example: shufflecam emulate photo.jpg --key door.key --pattern rows --out emulated
+    """
+    from scrambler import Key, Multiplexer
+    from scrambler.files import write_atomically
+    from sensor import Camera
+    from sensor.emulator import ReadoutEmulator, write_vcd
+    from sensor.readout_figure import timeline_png
+    from shufflecam.console import stdout
+    from shufflecam.inputs import folder_of
+    from shufflecam.sources import read_scene
+
+    mux = None
+    if key is not None:
+        mux = Multiplexer(Key.load(key), pattern=pattern, unit=unit, generator=generator)
+    camera = Camera(sensor, mux, camera_seed(seed), stage=stage)
+    emulation = ReadoutEmulator(camera).capture(read_scene(picture), exposure)
+    with folder_of(out / "frame.dng"):
+        emulation.frame.save(out / "frame.dng")
+        write_atomically(out / "events.csv", emulation.events.to_csv().encode())
+        write_atomically(out / "timeline.png", timeline_png(emulation.timeline))
+        write_vcd(emulation.events, out / "readout.vcd")
+    counts = emulation.counts
+    stdout.print(
+        f"{emulation.circuit}: row {1e6 * emulation.row_time_s:.2f} us, frame {1e3 * emulation.frame_time_s:.2f} ms, "
+        f"{counts.conversions} conversions, {counts.memory_bits} bits of memory, {counts.switches} switches; "
+        f"wrote {out}",
+        markup=False,
+    )

@@ -1,0 +1,71 @@
+"""``shufflecam stream``: shuffled frames at the sensor's own pace, as raw octets on standard output."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shufflecam.commands.options import KeyFile, Seed, Sensor, camera_seed
+
+
+def stream(
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, shown in turn, or one video.", metavar="IN...")],
+    key: KeyFile,
+    sensor: Sensor = "imx477",
+    packing: Annotated[str, typer.Option("--packing", help="mipi (RAW10, RAW12, ...), words or dense.")] = "words",
+    pattern: Annotated[str, typer.Option("--pattern", help="Readout pattern.")] = "frame",
+    unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
+    generator: Annotated[str, typer.Option("--generator", help="table, feistel or light.")] = "table",
+    exposure: Annotated[float, typer.Option("--exposure", help="Seconds.")] = 0.01,
+    frames: Annotated[int | None, typer.Option("--frames", help="Stop after so many; default: never.", min=1)] = None,
+    paced: Annotated[
+        bool, typer.Option("--paced/--fast", help="At the sensor's frame rate, or without waiting.")
+    ] = True,
+    nonces: Annotated[
+        Path | None, typer.Option("--nonces", help="Write each frame's nonce to this file.", metavar="FILE")
+    ] = None,
+    seed: Seed = None,
+) -> None:
+    """Send shuffled frames to standard output, for FFmpeg, GStreamer or a loopback device.
+
+    What the octets do not hold (size, frame rate, nonces) goes to standard error and to --nonces.
+
+    Example: shufflecam stream photo.jpg --key door.key --frames 100 | ffmpeg -f rawvideo ... -i -
+    """
+    import os
+    import sys
+    from contextlib import ExitStack
+
+    from scrambler import Key, Multiplexer
+    from sensor import Camera, RawFrame
+    from sensor.frame_source import FrameSource, write_stream
+    from sensor.mipi_packing import check_packing
+    from sensor.moving_scene import read_video
+    from shufflecam.console import stderr
+    from shufflecam.sources import read_scene
+    from shufflecam.videos import is_video
+
+    secret = Key.load(key)
+    camera = Camera(sensor, Multiplexer(secret, pattern=pattern, unit=unit, generator=generator), camera_seed(seed))
+    check_packing(packing, camera.params.bit_depth)
+    scenes = [scene for path in inputs for scene in (read_video(path)[0] if is_video(path) else [read_scene(path)])]
+    source = FrameSource(camera=camera, scenes=scenes, exposure_s=exposure, frames=frames, paced=paced)
+    height, width = scenes[0].shape
+    stderr.print(
+        f"{width} x {height} {camera.params.cfa}, {camera.params.bit_depth} bit, packing {packing},"
+        f" {1 / source.period_s((height, width)):.3f} frames/s, key {secret.id}",
+        markup=False,
+    )
+    with ExitStack() as stack:
+        listed = None if nonces is None else stack.enter_context(nonces.open("w", encoding="ascii"))
+
+        def told(frame: RawFrame) -> None:
+            if listed is not None and frame.nonce is not None:
+                listed.write(frame.nonce.hex() + "\n")
+                listed.flush()
+
+        try:
+            write_stream(source, sys.stdout.buffer, packing, told)
+        except BrokenPipeError:
+            # The reader has had enough; Python would complain again when it closes the pipe at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
