@@ -54,7 +54,8 @@ TABLE = Table(
         "pictures on which it and the plain trunk differ. \"-\": the scheme is not affine in the values, or has noise.",
         "Schemes with a nonce an image draw a fresh one for every picture and epoch; their papers use one key for all, "
         "which learns better and hides less. Pictures are augmented, then protected.",
-        "Times are of the processor, all cores together: they do not grow when the machine is busy.",
+        "Times are of the processor, on one thread (OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1): threads that wait for each "
+        "other on a busy machine spin, and multiply them.",
         "Published scores are of larger networks and whole trainings (the schemes' cards name the papers).",
     ),
 )  # fmt: skip

@@ -31,7 +31,7 @@ def commands_on(page: Path) -> list[str]:
 
 def parse(line: str) -> None:
     """Let the command line read what was typed, and do nothing."""
-    _, verb, *words = shlex.split(line)
+    _, verb, *words = shlex.split(line.partition(" | ")[0])
     VERBS[verb].make_context(verb, words)
 
 
