@@ -31,7 +31,9 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.shuffle_speed
 	$(BIN)/python -m benchmarks.network_speed
 	$(BIN)/python -m benchmarks.sensor_speed
+	$(BIN)/python -m benchmarks.develop_speed
 	$(BIN)/python -m benchmarks.scheme_speed
+	$(BIN)/python -m benchmarks.job_speed
 
 # What attacks get without the key; minutes, not seconds.
 bench-security: $(READY)

@@ -19,7 +19,8 @@ Either is turned by half its width, because the low half is mixed best, and F = 
 Each round has four words of the ChaCha20 stream of key and nonce: k0, k1 and the two digits of the offset, scaled to
 their radix in the same way. Sources: J. Black, P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002
 (generalised Feistel on a x b). With ten rounds, as NIST SP 800-38G has, neighbours on grids of 12
-addresses still met too often (4 standard errors over 20,000 orders); with twelve they do not.
+addresses still met too often (4 standard errors over 20,000 orders); with twelve they do not. Round function and
+number of rounds were chosen with the statistics that the tests use: passing them is necessary, not a proof of strength.
 """
 
 from dataclasses import dataclass
