@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/shufflecam demo
 
 # Two test processes with one torch thread each: threads of both would wait for each other on two cores.
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test: lint
 	$(TEST) -m "not slow"

@@ -123,6 +123,11 @@ class FixedNonceGuard:
         self._frames: dict[bytes, tuple[int, ...]] = {}
         self._lock = threading.Lock()
 
+    def forget(self) -> None:
+        """Count anew: for frames that have nothing to give away, such as flat fields."""
+        with self._lock:
+            self._frames.clear()
+
     def admit(
         self,
         nonces: Sequence[bytes],

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scrambler import FixedNonceGuard
 from sensor.adc import ramp_error_dn
 from sensor.camera import Camera
 from sensor.cfa import MONO
@@ -33,9 +34,11 @@ def bench_series(camera: Camera, shape: tuple[int, int], nonce: bytes | None = N
     frames are unshuffled with the camera's own key. With a ``nonce``, all frames are read in the same order.
     """
     params = replace(camera.params, cfa=MONO)
+    # Counts for itself: flat frames hold no scene that one order for all of them could give away.
+    mux = None if camera.multiplexer is None else replace(camera.multiplexer, guard=FixedNonceGuard())
     bench = Camera(
         params,
-        camera.multiplexer,
+        mux,
         camera.seed,
         shape,
         camera.temperature_k,
@@ -68,6 +71,8 @@ def _bench_one(
         key = None if bench.multiplexer is None else bench.multiplexer.key
         for number in range(first, first + count):
             yield bench.capture(scene, exposure_s=exposure_s, frame=number, nonce=nonce).unshuffle(key).mosaic
+            if bench.multiplexer is not None:
+                bench.multiplexer.guard.forget()
 
     return EmvaSeries(exposure_s=exposure_s, photons=photons, count=count, frames=frames)
 
