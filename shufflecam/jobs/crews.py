@@ -17,6 +17,8 @@ from shufflecam.jobs.errors import JobError
 from shufflecam.jobs.work import Outcome, Work
 from shufflecam.jobs.worker import READY, LockHandle, run_batch, serve, use_one_core
 
+_PATIENCE_S = 5.0
+
 
 @dataclass(frozen=True)
 class Report:
@@ -177,11 +179,14 @@ class Processes:
         return [Report(worker.batch, [], how)] if worker.batch else []
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers: idle ones when they see their pipe closed, so that they can clean up, others at once."""
         for worker in self._workers:
-            worker.process.kill()
+            if worker.batch or not worker.ready:
+                worker.process.kill()
             worker.pipe.close()
         for worker in self._workers:
+            worker.process.join(_PATIENCE_S)
+            worker.process.kill()
             worker.process.join()
 
 
