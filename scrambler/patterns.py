@@ -17,6 +17,8 @@ from scrambler.errors import PatternError
 from scrambler.generators import grid_table, order_segments
 from scrambler.key import part_seed
 
+_PIECE = 1 << 18  # cells
+
 
 def frame(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Move any cell anywhere."""
@@ -37,9 +39,12 @@ def column_order(rows: int, columns: int, size: int, seed: bytes, generator: str
 
 def rows_and_columns(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Read rows in a drawn order, and the cells of each row in an order drawn anew for it."""
-    source: NDArray[Any] = column_order(rows, columns, size, seed, generator)[
-        row_order(rows, columns, size, seed, generator)
-    ]
+    if rows * columns == 0:
+        return np.empty(0, np.uint32)
+    # Whole rows are taken: indices for every cell would be three more tables.
+    order = row_order(rows, columns, size, seed, generator)[::columns] // columns
+    cells = column_order(rows, columns, size, seed, generator).reshape(rows, columns)
+    source: NDArray[Any] = np.take(cells, order, axis=0).ravel()
     return source
 
 
@@ -53,13 +58,18 @@ def lines(rows: int, columns: int, size: int, seed: bytes, generator: str) -> ND
 def tiles(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Shuffle inside tiles of size x size that stay in place; what is left at the edges forms smaller tiles."""
     kinds = [kind.members(columns) for kind in blocks((rows, columns), (size, size))]
+    if not kinds:
+        return np.empty(0, np.uint32)
+    lengths = np.concatenate([np.full(len(members), members.shape[1]) for members in kinds])
+    places = np.concatenate([members.ravel() for members in kinds])
+    del kinds
+    shuffled = places.copy()
+    order_segments(generator, shuffled, lengths, part_seed(seed, "tiles"))
     source = np.empty(rows * columns, np.uint32)
-    if kinds:
-        places = np.concatenate([members.ravel() for members in kinds])
-        shuffled = places.copy()
-        lengths = np.concatenate([np.full(len(members), members.shape[1]) for members in kinds])
-        order_segments(generator, shuffled, lengths, part_seed(seed, "tiles"))
-        source[places] = shuffled
+    # NumPy widens indices to 64 bits: a piece at a time, not for the whole frame.
+    for begin in range(0, len(places), _PIECE):
+        piece = slice(begin, begin + _PIECE)
+        source[places[piece]] = shuffled[piece]
     return source
 
 
