@@ -11,18 +11,16 @@ both terms, as it does in the plain layer. No frame without its shift is ever st
 
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from networks.errors import ConversionError
 from networks.masked import MaskReading, frames_of
-from operators import GatherTable, PixelOrder
-from operators.convolution_modules import window_of_conv
-from operators.modules import KeyedModule
+from operators.protected_convolution import ProtectedConv2d
 from scrambler import FrameError, Key, Protected, Scheme, SchemeError, WrongKeyError, nonces_for
 from scrambler import scheme as named_scheme
 from scrambler.nonce import NONCE_BYTES
@@ -87,44 +85,8 @@ def affine_conv2d(
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-class AffineConv2d(KeyedModule):
-    """``nn.Conv2d`` on frames under an affine scheme, with the plain layer's own parameters.
-
-    Parameters
-    ----------
-    conv : nn.Conv2d
-        Its ``weight`` and ``bias`` are shared, not copied, and keep their names in ``state_dict``.
-    input_size : int or (int, int)
-        Height and width of the plain frames, in pixels.
-    permutation_out : permutation, optional
-        Pixel order of the output; None for natural order.
-    before : nn.Module, optional
-        Layers between frame and convolution that are affine in each channel, such as the normalisation; they fold in.
-
-    Raises
-    ------
-    OperatorError
-        When the layer does not fit the frame, or the permutation has the wrong length.
-    """
-
-    weight: Tensor
-    bias: Tensor | None
-    places: Tensor
-
-    def __init__(
-        self,
-        conv: nn.Conv2d,
-        input_size: tuple[int, int],
-        permutation_out: PixelOrder | None = None,
-        before: nn.Module | None = None,
-    ) -> None:
-        window = window_of_conv(conv, input_size)
-        super().__init__(window.input_size, window.output_size)
-        self.groups = conv.groups
-        self.before = before
-        self.register_parameter("weight", cast(nn.Parameter, conv.weight))
-        self.register_parameter("bias", cast(nn.Parameter | None, conv.bias))
-        self.register_table("places", GatherTable.keyed(window, None, permutation_out).places)
+class AffineConv2d(ProtectedConv2d):
+    """``nn.Conv2d`` on frames under an affine scheme, with the plain layer's own parameters."""
 
     def forward(self, x: Tensor, slot: Tensor, maps: Tensor) -> Tensor:
         """Convolve frames (B, C, H', W') whose plain values are where `slot`, (P, C, N), and what `maps` say.

@@ -8,18 +8,14 @@ Every tap is read from the masked frame and from the mask at the same slot, and 
 without its mask is ever stored, in any order.
 """
 
-from typing import cast
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from operators.convolution_modules import window_of_conv
 from operators.errors import OperatorError
-from operators.geometry import IntOrPair
-from operators.modules import KeyedModule
+from operators.protected_convolution import ProtectedConv2d
 from operators.rows import gather_rows, to_rows
-from operators.tables import GatherTable, PixelOrder, compose
+from operators.tables import compose
 
 WHITE = {torch.uint8: 255, torch.uint16: 65535}
 # Taps of more frames are made in turns, as columns are: fresh blocks of over 32 MB cost page faults.
@@ -87,44 +83,8 @@ def masked_conv2d(
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-class MaskedConv2d(KeyedModule):
-    """``nn.Conv2d`` on shuffled and masked frames, with the plain layer's own parameters.
-
-    Parameters
-    ----------
-    conv : nn.Conv2d
-        Its ``weight`` and ``bias`` are shared, not copied, and keep their names in ``state_dict``.
-    input_size : int or (int, int)
-        Frame height and width, in pixels.
-    permutation_out : permutation, optional
-        Pixel order of the output; None for natural order.
-    before : nn.Module, optional
-        See :func:`masked_conv2d`; without parameters of its own.
-
-    Raises
-    ------
-    OperatorError
-        When the layer does not fit the frame, or the permutation has the wrong length.
-    """
-
-    weight: Tensor
-    bias: Tensor | None
-    places: Tensor
-
-    def __init__(
-        self,
-        conv: nn.Conv2d,
-        input_size: IntOrPair,
-        permutation_out: PixelOrder | None = None,
-        before: nn.Module | None = None,
-    ) -> None:
-        window = window_of_conv(conv, input_size)
-        super().__init__(window.input_size, window.output_size)
-        self.groups = conv.groups
-        self.before = before
-        self.register_parameter("weight", cast(nn.Parameter, conv.weight))
-        self.register_parameter("bias", cast(nn.Parameter | None, conv.bias))
-        self.register_table("places", GatherTable.keyed(window, None, permutation_out).places)
+class MaskedConv2d(ProtectedConv2d):
+    """``nn.Conv2d`` on shuffled and masked frames, with the plain layer's own parameters."""
 
     def forward(self, x: Tensor, slot: Tensor, mask: Tensor) -> Tensor:
         """Convolve frames (B, C, H, W) of slot tables (N,) or (B, N) and masks (N, C) or (B, N, C)."""
