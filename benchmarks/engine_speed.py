@@ -30,6 +30,8 @@ GOALS = {
     ("preresnet110", 1): 0.5, ("preresnet110", 64): 1.1, ("resnet50", 1): 0.65,
 }  # fmt: skip
 REPORT = RESULTS / "engine_speed.json"
+# Seconds of a turn, and calls before it that are not counted.
+_TURN_S, _WARM_UP = 0.05, 3
 # Input and output channels, side, kernel, stride, padding, groups.
 LAYERS = (
     (3, 64, 32, 3, 1, 1, 1),
@@ -80,7 +82,8 @@ def take_turns(
     for _ in range(rounds):
         for name, run in candidates.items():
             # A network that serves frame after frame finds its own weights in the cache, not another candidate's.
-            run()
+            for _ in range(min(calls[name], _WARM_UP)):
+                run()
             begin = clock()
             for _ in range(calls[name]):
                 run()
@@ -94,7 +97,7 @@ def compare(candidates: Mapping[str, Callable[[], object]], threads: int, rounds
     # Two threads' processor time would count a waiting thread's spinning.
     clock = time.process_time if threads == 1 else time.perf_counter
     with torch.inference_mode():
-        seconds = take_turns(candidates, rounds, 0.004, clock)
+        seconds = take_turns(candidates, rounds, _TURN_S, clock)
     first, *others = candidates
     figures = {f"{first} ms": 1e3 * (median(seconds[first]) if threads == 1 else min(seconds[first]))}
     for name in others:

@@ -1,10 +1,9 @@
 """What a key costs beside plain networks: memory, training, tables, nonces; and the older ways of doing it.
 
 Run as ``python -m benchmarks.keyed_costs``; prints tables and writes ``results/keyed_costs.json``. One thread,
-candidates taking turns, medians. ``deformable`` is the way of the field's first paper (J. Perez, R. Lopez and
-H. Arguello, ICASSP 2024), written anew from its description: every convolution is a general deformable one with
-bilinear sampling, and every sample brings an offset tensor for every layer. It runs on this project's own deformable
-kernel and pools by a table, both many times as fast as what that paper used: the ratio is that of the idea alone.
+candidates taking turns, medians. "older way" is that of the field's first paper, rebuilt from its description
+(``benchmarks.older_way``), and "quick offsets" its idea alone: offsets for this project's own deformable kernel, and
+pooling by a table.
 """
 
 import argparse
@@ -22,8 +21,9 @@ from torch import Tensor, nn
 
 from benchmarks.engine_networks import resnet50
 from benchmarks.measure import RESULTS, interleave, print_table, write_report
+from benchmarks.older_way import OlderWay
 from networks import build, convert
-from operators import GatherTable, KeyedConv2d, Window, deform_conv2d, deformable_offsets
+from operators import KeyedConv2d, deform_conv2d
 from scrambler import Key, keyed_permutation, new_nonces
 
 SIZE = (32, 32)
@@ -36,61 +36,26 @@ def _vgg() -> nn.Module:
     return build("vgg16_bn", seed=0).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub lacks it
 
 
-class Deformable(nn.Module):
-    """VGG16-BN in which every convolution follows a key by offsets, and every pooling by a table of indices."""
-
-    def __init__(self, plain: nn.Module, key: Key, batch: int) -> None:
-        super().__init__()
-        self.plain = plain
-        self.steps: list[tuple[nn.Module, Tensor | None]] = []
-        order, side = keyed_permutation(key, SIZE, nonce=new_nonces(1)[0]), SIZE[0]
-        for layer in plain.get_submodule("features").children():
-            if isinstance(layer, nn.Conv2d):
-                out = keyed_permutation(key, (side, side), label=f"layer/{len(self.steps)}")
-                table = GatherTable.keyed(Window.of((side, side), 3, 1, 1), order, out)
-                offsets = deformable_offsets(table)
-                self.steps.append((layer, offsets.expand(batch, *offsets.shape).contiguous()))
-                order = out
-            elif isinstance(layer, nn.MaxPool2d):
-                out = keyed_permutation(key, (side // 2, side // 2), label=f"layer/{len(self.steps)}")
-                self.steps.append((layer, GatherTable.keyed(Window.of((side, side), 2, 2), order, out).index.long()))
-                order, side = out, side // 2
-            else:
-                self.steps.append((layer, None))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) for shuffled frames."""
-        x = self.plain.get_submodule("normalize")(x)
-        for layer, table in self.steps:
-            if isinstance(layer, nn.Conv2d):
-                assert table is not None
-                x = deform_conv2d(x, table, layer.weight, layer.bias, padding=1)
-            elif table is not None:
-                side = x.shape[2] // 2
-                x = x.flatten(2)[:, :, table].amax(-1).reshape(*x.shape[:2], side, side)
-            else:
-                x = layer(x)
-        logits: Tensor = self.plain.get_submodule("classifier")(x.flatten(1))
-        return logits
-
-
-def older_way(batch: int, rounds: int) -> dict[str, Any]:
-    """Time VGG16-BN plain, keyed, and with offsets."""
+def older_ways(batch: int, rounds: int) -> dict[str, Any]:
+    """Time VGG16-BN plain, keyed, and in the older way."""
     plain, key = _vgg(), Key.generate()
-    keyed, deformable = convert(plain, key, SIZE), Deformable(plain, key, batch)
+    keyed = convert(plain, key, SIZE)
     frames = torch.rand(batch, 3, *SIZE).contiguous(memory_format=torch.channels_last)
     nonces = new_nonces(batch)
+    way = [OlderWay(plain, key, nonces[0], batch, as_described=it) for it in (False, True)]
     with torch.inference_mode():
         runs: dict[str, Callable[[], object]] = {
             "plain": lambda: plain(frames),
             "keyed": lambda: keyed(frames, nonce=nonces),
-            "deformable": lambda: deformable(frames),
+            "one nonce": lambda: keyed(frames, nonce=nonces[0], fixed_nonce=True, allow_many=True),
+            "quick offsets": lambda: way[0](frames),
+            "older way": lambda: way[1](frames),
         }
-        runs["one nonce"] = lambda: keyed(frames, nonce=nonces[0], fixed_nonce=True, allow_many=True)
         seconds = interleave(runs, rounds)
     return {
         "batch": batch, "plain ms": 1e3 * median(seconds["plain"]), "keyed ms": 1e3 * median(seconds["keyed"]),
-        "deformable / keyed": _ratio(seconds, "deformable", "keyed"),
+        "older way / keyed": _ratio(seconds, "older way", "keyed"),
+        "quick offsets / keyed": _ratio(seconds, "quick offsets", "keyed"),
         "a nonce each / one nonce": _ratio(seconds, "keyed", "one nonce"),
     }  # fmt: skip
 
@@ -244,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
         print(peak_mb(arguments.peak_of, arguments.batch))
         return 0
     torch.set_num_threads(1)
-    networks = [older_way(batch, rounds) for batch, rounds in ((1, arguments.rounds), (64, 3))]
+    networks = [older_ways(batch, rounds) for batch, rounds in ((1, arguments.rounds), (64, 3))]
     print_table("VGG16-BN: the older way with offsets, and nonces", networks)
     deformed = [deform(*shape, arguments.rounds) for shape in DEFORMED]
     print_table("\nGeneral deformable convolution", deformed)

@@ -127,7 +127,7 @@ def long_row(label: str, options: argparse.Namespace, test: LabelledImages) -> d
     else:
         config = replace(config, protect=Protect(scheme=name))
         command = f"python -m benchmarks.table_b --train {name}-{model} && {again}"
-    found = projected(config, load_cifar10("train"), command, batch_size=8, key=KEY)
+    found = projected(config, load_cifar10("train"), command, batch_size=128 if name is None else 16, key=KEY)
     return found | {
         "protection": name or "pixel-shuffle",
         "parameters, M": millions(build(model)),

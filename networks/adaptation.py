@@ -14,6 +14,8 @@ Recipe of the first two: Nesterov SGD, rate 0.1, weight decay 5e-4, batch 512, 3
 encryption. Of the last: SGD, 300 epochs, rate 0.1 divided by ten at 150 and 225, weight decay 5e-4, batch 128.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -151,6 +153,11 @@ class EleAdaptation(nn.Module):
         """Return logits (B, num_classes) for encrypted RGB images (B, 3, H, W) in [0, 1]."""
         logits: Tensor = self.trunk(self.adapt(x))
         return logits
+
+    def training_loss(self, x: Tensor, cross_entropy: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the cross-entropy of the logits plus :meth:`penalty`, means over a batch; training minimises it."""
+        features = self.adapt(x)
+        return cross_entropy(self.trunk(features)) + self.penalty(features.float())
 
     def penalty(self, features: Tensor) -> Tensor:
         r"""Return what the paper adds to the cross-entropy, :math:`10^{-3} D / P^2 + 0.1\, T / B`.

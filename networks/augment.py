@@ -1,4 +1,4 @@
-"""Training augmentation: alternating flips, translations, cutout, and zoom of pictures with their masks.
+"""Training augmentation: alternating flips, translations, cutout, colours, and zoom of pictures with their masks.
 
 Flips and translations follow Jordan 2024 (arXiv 2404.00498, sections 3.1 and 3.6): the flip of an image is drawn once
 and then alternates from epoch to epoch, so that every two epochs show both mirror images; translation pads by
@@ -117,8 +117,42 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     return images.masked_fill(inside.unsqueeze(1).to(images.device), 0)
 
 
-def zoom(images: Tensor, masks: Tensor, factor: float, void: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    r"""Enlarge or reduce each picture and its mask about a random place, to the same size as before.
+def colour_jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Change brightness, contrast and saturation of each picture, in that order.
+
+    Each by a factor of its own, uniform in [1 - j, 1 + j]: all values are multiplied, then their distances from the
+    picture's mean, then their distances from the pixel's mean. What leaves the range is cut off.
+
+    Parameters
+    ----------
+    images : Tensor of uint8, shape (N, C, H, W)
+        Pictures.
+    strength : float
+        j, from 0 (none) to 1.
+    generator : torch.Generator
+        Source of the factors.
+
+    Returns
+    -------
+    Tensor of uint8
+        Same shape, a new tensor unless ``strength`` is 0.
+    """
+    if strength == 0:
+        return images
+    factors = 1 + strength * (2 * torch.rand((3, len(images), 1, 1, 1), generator=generator) - 1)
+    brightness, contrast, saturation = factors.to(images.device)
+    values = images.float() * brightness
+    mean = values.mean((1, 2, 3), keepdim=True)
+    values = mean + (values - mean) * contrast
+    grey = values.mean(1, keepdim=True)
+    changed: Tensor = (grey + (values - grey) * saturation).round().clamp(0, 255).to(images.dtype)
+    return changed
+
+
+def zoom(
+    images: Tensor, masks: Tensor, factor: float, void: int, generator: torch.Generator, *, crop: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    r"""Enlarge or reduce each picture and its mask about a random place, and keep a window of it.
 
     The scale s is drawn log-uniformly from :math:`[1/f, f]`. Pixels take the nearest one's value, pictures and masks
     alike; what lies outside the picture is grey, and ``void`` in the mask.
@@ -135,15 +169,20 @@ def zoom(images: Tensor, masks: Tensor, factor: float, void: int, generator: tor
         Number of no class.
     generator : torch.Generator
         Source of scales and places.
+    crop : float
+        Share of each side that the window has, above 0 to 1: what leaves has round(crop H) x round(crop W) pixels.
     """
-    if factor == 1:
+    if factor == 1 and crop == 1:
         return images, masks
-    out, labels = torch.full_like(images, 128), torch.full_like(masks, void)
-    draws = torch.rand((len(images), 3), generator=generator, dtype=torch.float64)
-    for n, (size, down, right) in enumerate(draws.tolist()):
-        scale = math.exp((2 * size - 1) * math.log(factor))
-        rows, row_inside = _zoomed(images.shape[2], scale, down)
-        columns, column_inside = _zoomed(images.shape[3], scale, right)
+    count, channels, height, width = images.shape
+    size = max(1, round(crop * height)), max(1, round(crop * width))
+    out = images.new_full((count, channels, *size), 128)
+    labels = masks.new_full((count, *size), void)
+    draws = torch.rand((count, 3), generator=generator, dtype=torch.float64)
+    for n, (enlarged, down, right) in enumerate(draws.tolist()):
+        scale = math.exp((2 * enlarged - 1) * math.log(factor))
+        rows, row_inside = _zoomed(height, size[0], scale, down)
+        columns, column_inside = _zoomed(width, size[1], scale, right)
         inside = (row_inside[:, None] & column_inside[None, :]).to(images.device)
         picture, mask = images[n][:, rows][:, :, columns], masks[n][rows][:, columns]
         out[n] = torch.where(inside, picture, out[n])
@@ -151,8 +190,8 @@ def zoom(images: Tensor, masks: Tensor, factor: float, void: int, generator: tor
     return out, labels
 
 
-def _zoomed(length: int, scale: float, place: float) -> tuple[Tensor, Tensor]:
-    """Return which place of an axis each place reads, and whether it lies within; ``place`` in [0, 1)."""
-    start = (length - length / scale) * place
-    read = torch.floor(start + (torch.arange(length, dtype=torch.float64) + 0.5) / scale).long()
+def _zoomed(length: int, kept: int, scale: float, place: float) -> tuple[Tensor, Tensor]:
+    """Return which place of an axis each kept place reads, and whether it lies within; ``place`` in [0, 1)."""
+    start = (length - kept / scale) * place
+    read = torch.floor(start + (torch.arange(kept, dtype=torch.float64) + 0.5) / scale).long()
     return read.clamp(0, length - 1), (read >= 0) & (read < length)

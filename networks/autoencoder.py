@@ -9,7 +9,8 @@ Widths are not stated in what could be read; 32, 32, 64, 64 and back are this pr
 averaging over ten clients: MNIST 97.63 %, CIFAR-10 80.36 %.
 """
 
-import torch.nn.functional as F
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from networks.resnet import ResNet18
@@ -49,8 +50,8 @@ class SitAutoencoder(nn.Module):
         logits: Tensor = self.classifier(self.rebuild(x))
         return logits
 
-    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Return the paper's loss, the mean over the batch, for protected images and class numbers (B,)."""
+    def training_loss(self, x: Tensor, cross_entropy: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the paper's loss of protected images, the mean over a batch; `cross_entropy` takes the logits."""
         rebuilt = self.rebuild(x)
-        squares = (rebuilt - x).square().flatten(1).sum(1).mean()
-        return (squares + F.cross_entropy(self.classifier(rebuilt), labels)) / 2
+        squares = (rebuilt.float() - x).square().flatten(1).sum(1).mean()
+        return (squares + cross_entropy(self.classifier(rebuilt))) / 2

@@ -45,6 +45,8 @@ class EigenfaceMLP(nn.Module):
         self.register_buffer("lowest", torch.zeros(components))
         self.register_buffer("highest", torch.ones(components))
         self.flatten = nn.Flatten()
+        # Faces use a small part of the range 0 .. 1, which holds any picture.
+        self.norm = nn.BatchNorm1d(components, affine=False)
         self.mlp = nn.Sequential(nn.Linear(components, 1024), nn.ReLU(), nn.Linear(1024, num_classes))
         self.set_basis(cosines(*_SIZE, components, 1))
 
@@ -70,7 +72,7 @@ class EigenfaceMLP(nn.Module):
 
     def recognise(self, coefficients: Tensor) -> Tensor:
         """Return logits (B, num_classes) for coefficients (B, k), as they are or with noise."""
-        logits: Tensor = self.mlp(coefficients)
+        logits: Tensor = self.mlp(self.norm(coefficients))
         return logits
 
 

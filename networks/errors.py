@@ -1,4 +1,4 @@
-"""Errors of conversion: one sentence that names the layer, the reason and what to do."""
+"""Errors of conversion and training: one sentence that names the layer or parameter, the reason and what to do."""
 
 from scrambler.errors import ShuffleCamError
 
@@ -9,3 +9,7 @@ class ConversionError(ShuffleCamError):
 
 class LockedError(ShuffleCamError):
     """A keyed network was used while its tables are dropped."""
+
+
+class TrainingError(ShuffleCamError):
+    """A training configuration, its data or a checkpoint cannot be used."""

@@ -165,7 +165,8 @@ def evaluate(
     device = next(model.parameters()).device
     model.eval()
     size = (data.images.shape[1], data.images.shape[2])
-    keyed, wrong = convert(model, key, size), convert(model, wrong_key, size)
+    channels = data.images.shape[3]
+    keyed, wrong = (convert(model, one, size, channels=channels) for one in (key, wrong_key))
     nonces = new_nonces(len(data.images)) if nonces is None else nonces
     parts: list[list[Tensor]] = [[], [], [], []]
     for start in range(0, len(data.images), batch_size):

@@ -54,6 +54,17 @@ class Scale(nn.Module):
         return f"{self.factor:g}"
 
 
+def luma() -> nn.Conv2d:
+    """Return the fixed 1x1 convolution from sRGB to grey, weights of ITU-R BT.709.
+
+    >>> luma()(torch.ones(1, 3, 2, 2)).round(decimals=6).unique().tolist()
+    [1.0]
+    """
+    convolution = nn.Conv2d(3, 1, 1, bias=False).requires_grad_(False)
+    convolution.weight.copy_(torch.tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1))
+    return convolution
+
+
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from networks.airbench import AirBench, whiten_from_images
 from networks.augment import alternating_flip, translate
+from networks.errors import TrainingError
 from networks.evaluation import image_tensor
 from networks.learned_schemes import save_transformation
 from networks.pretrained import save_network
 from networks.registry import build, model_entry
-from networks.training import TrainingError
+from networks.training.precision import check_precision, uses_bfloat16
 from networks.transformation_network import TransformationNetwork
 
 _TRANSLATION_PX = 2
@@ -48,7 +49,7 @@ class LearnedRecipe:
     device : str
         A torch device.
     precision : str
-        ``"bfloat16"`` (autocast) or ``"float32"``.
+        As for :class:`networks.TrainConfig`.
     """
 
     classifier: str = "airbench94_half"
@@ -57,7 +58,7 @@ class LearnedRecipe:
     learning_rate: float = 3e-3
     seed: int = 0
     device: str = "cpu"
-    precision: str = "bfloat16"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         entry = model_entry(self.classifier)
@@ -68,8 +69,7 @@ class LearnedRecipe:
                 raise TrainingError(f"{name} must be {least} or more, got {getattr(self, name)}")
         if self.learning_rate <= 0:
             raise TrainingError(f"learning_rate must be above zero, got {self.learning_rate}")
-        if self.precision not in ("bfloat16", "float32"):
-            raise TrainingError(f"precision must be bfloat16 or float32, got {self.precision!r}")
+        check_precision(self.precision)
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,13 @@ class LearnedRun:
         on_step: OnStep | None,
     ) -> dict[str, float]:
         size, sums = self.recipe.batch_size, dict[str, float]()
+        bf16 = uses_bfloat16(self.recipe.precision, self.device)
         flipped = alternating_flip(self.images, epoch, self.recipe.seed)
         order = torch.randperm(len(self.images), generator=self.generator)
         for number in range(self.steps_per_epoch):
             index = order[number * size : (number + 1) * size].to(self.device)
             batch = translate(flipped[index], _TRANSLATION_PX, self.generator)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 losses = step(batch, self.labels[index])
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(loss.detach())

@@ -57,15 +57,16 @@ class FiveConvolutions(nn.Module):
         self.normalize = Normalize(MNIST_MEAN, MNIST_STD)
         layers: list[nn.Module] = []
         for channels, width, pooled in (
-            (1, 24, False),
-            (24, 32, True),
-            (32, 48, False),
-            (48, 48, True),
-            (48, 96, False),
+            (1, 24, True),
+            (24, 32, False),
+            (32, 48, True),
+            (48, 64, False),
+            (64, 96, False),
         ):
-            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=False))
             if pooled:
                 layers.append(nn.MaxPool2d(2))
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveMaxPool2d(1)
         self.flatten = nn.Flatten()

@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from networks.checkpoint import WeightsError, halved, read_tensors, write_tensors
+from networks.layers import luma
 from networks.registry import build, model_entry
 
 _FOLDER = Path(__file__).parent / "weights"
@@ -32,12 +33,19 @@ class Pretrained:
         Class names, by number.
     input_size : tuple of int
         Height and width of its input, in pixels.
+    channels : int
+        Of its input: 3 for RGB, 1 for grey.
     """
 
     name: str
     network: nn.Module
     classes: tuple[str, ...]
     input_size: tuple[int, int]
+    channels: int = 3
+
+    def reading_rgb(self) -> nn.Module:
+        """Return the network, behind the luma of RGB where it reads grey; convertible like any other."""
+        return self.network if self.channels == 3 else nn.Sequential(luma(), self.network).eval()
 
 
 def list_pretrained() -> list[str]:
@@ -83,7 +91,7 @@ def load_network(name: str | Path) -> Pretrained:
         network.load_state_dict(single)
     except RuntimeError:
         raise WeightsError(f"{path} does not fit the architecture {model} it names") from None
-    return Pretrained(str(name), network.eval(), classes, size)
+    return Pretrained(str(name), network.eval(), classes, size, model_entry(model).channels)
 
 
 def _description(path: Path, metadata: dict[str, str]) -> tuple[str, tuple[str, ...], tuple[int, int]]:

@@ -50,8 +50,8 @@ def load_camvid(split: str, folder: Path | None = None) -> SegmentedImages:
 
     Parameters
     ----------
-    split : {"train", "val", "test"}
-        Which part.
+    split : {"train", "val", "test", "trainval"}
+        Which part; ``"trainval"``: the first two, 468 scenes.
     folder : Path, optional
         A folder with ``camvid_240x180.tar``, or with the subfolders ``train`` and ``trainannot`` and so on; default:
         ``camvid`` in the data folder. The data are for personal and research use only.
@@ -61,7 +61,11 @@ def load_camvid(split: str, folder: Path | None = None) -> SegmentedImages:
     DatasetError
         If files are missing or damaged, or pictures and masks do not belong together.
     """
-    check_split(split, "train", "val", "test")
+    check_split(split, "train", "val", "test", "trainval")
+    if split == "trainval":
+        both = load_camvid("train", folder), load_camvid("val", folder)
+        images, annotated = (np.concatenate([getattr(part, name) for part in both]) for name in ("images", "masks"))
+        return SegmentedImages(images, annotated, CAMVID_CLASSES, CAMVID_VOID)
     folder = locate_data() / "camvid" if folder is None else Path(folder)
     archive = folder / "camvid_240x180.tar"
     if (folder / split).is_dir() or not archive.is_file():

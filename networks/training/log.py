@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 
+from networks.errors import TrainingError
 from scrambler.files import write_atomically
 
 
@@ -20,23 +21,29 @@ class EpochLog:
         Mean training loss an image.
     metric : str
         ``"accuracy"`` or ``"mean IoU"``.
-    test_score : float
-        In [0, 1].
+    test_score : float or None
+        In [0, 1]; None after an epoch that was not tested.
     seconds : float
         Wall time of the epoch, without the test.
+    precision : str
+        What the network was computed in, the test too: ``"bfloat16"`` or ``"float32"``.
     """
 
     epoch: int
     loss: float
     metric: str
-    test_score: float
+    test_score: float | None
     seconds: float
+    precision: str
 
 
 def read_log(path: Path, epochs: int) -> list[EpochLog]:
     """Return the lines of the first ``epochs`` epochs; a run stopped before its checkpoint leaves more."""
     lines = path.read_text().splitlines()[:epochs] if path.exists() else []
-    return [EpochLog(**json.loads(line)) for line in lines]
+    try:
+        return [EpochLog(**json.loads(line)) for line in lines]
+    except (ValueError, TypeError):
+        raise TrainingError(f"{path} is no log of this program, or it is damaged: choose another folder") from None
 
 
 def write_log(folder: Path, logs: list[EpochLog]) -> None:
@@ -52,11 +59,11 @@ def _curve(logs: list[EpochLog]) -> bytes:
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     loss, score = figure.subplots(1, 2)
-    epochs = [log.epoch + 1 for log in logs]
-    loss.plot(epochs, [log.loss for log in logs], "o-", markersize=3, color="#0072b2")
+    loss.plot([log.epoch + 1 for log in logs], [log.loss for log in logs], "o-", markersize=3, color="#0072b2")
     loss.set(xlabel="epoch", ylabel="training loss an image")
-    score.plot(epochs, [100 * log.test_score for log in logs], "o-", markersize=3, color="#d55e00")
-    score.set(xlabel="epoch", ylabel=f"test {logs[-1].metric}, %", title=f"{100 * logs[-1].test_score:.2f} %")
+    tested = [(log.epoch + 1, 100 * log.test_score) for log in logs if log.test_score is not None]
+    score.plot([at for at, _ in tested], [value for _, value in tested], "o-", markersize=3, color="#d55e00")
+    score.set(xlabel="epoch", ylabel=f"test {logs[-1].metric}, %", title=f"{tested[-1][1]:.2f} %" if tested else "")
     for axes in (loss, score):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)

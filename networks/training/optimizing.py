@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from networks.training.config import Recipe
+from networks.training.recipes import Recipe
 
 _MOMENTUM = 0.85
 # Jordan's learning rate and weight decay are quoted per 1,024 examples of an infinitely remembered gradient.

@@ -38,6 +38,11 @@ class Workers:
         for tensor, part in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def total(self, own: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes; gradients flow back to all of them."""
+        summed: Tensor = own if self.count == 1 else _Total.apply(own)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return summed
+
     def wait(self) -> None:
         """Go on when all processes have come here."""
         if self.count > 1:

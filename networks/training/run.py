@@ -5,8 +5,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,16 +18,18 @@ from networks.airbench import AirBench, whiten_from_images
 from networks.checkpoint import read_tensors, write_tensors
 from networks.convert import convert
 from networks.datasets import SegmentedImages
+from networks.errors import TrainingError
 from networks.evaluation import image_tensor
 from networks.pretrained import save_network
 from networks.registry import build, model_entry
-from networks.training.config import TrainConfig, TrainingError
+from networks.training.config import TrainConfig
 from networks.training.log import EpochLog, read_log, write_log
+from networks.training.losses import overlap_loss
 from networks.training.optimizing import Optimizing
 from networks.training.parallel import join_workers, synchronise_batch_norms
 from networks.training.protection import Protection
 from networks.training.samples import Batch, DataSet, Samples, load_data
-from networks.training.score import score_on
+from networks.training.score import metric_of, score_on
 from scrambler import Key, scheme
 from scrambler.errors import MissingKeyError
 
@@ -89,8 +94,12 @@ def train(
         started = time.perf_counter()
         loss = run.epoch(epoch, on_step)
         seconds = time.perf_counter() - started
-        metric, score = score_on(run.model, test_set, run.protection, epoch)
-        logs.append(EpochLog(epoch, loss, metric, score, seconds))
+        metric, score = metric_of(test_set), None
+        if (epoch + 1) % config.test_every == 0 or epoch + 1 == config.settings.epochs:
+            # In the run's precision: float32 would take as long as the training where bfloat16 is fast.
+            with run.autocast():
+                score = score_on(run.model, test_set, run.protection, epoch)[1]
+        logs.append(EpochLog(epoch, loss, metric, score, seconds, config.computed_in))
         if run.workers.leads:
             write_log(folder, logs)
             run.save(folder / "checkpoint.safetensors", epoch + 1)
@@ -125,6 +134,8 @@ class _Run:
         self.workers = join_workers(self.device)
         self.model = self._network(train_set, key)
         self.optimizing = Optimizing(self.recipe, self.model, self.samples.steps_per_epoch)
+        # A method with a loss of its own brings it along.
+        self._own_loss: Callable[..., Tensor] | None = getattr(self.model, "training_loss", None)
         self._stepped: Callable[..., Tensor] = torch.compile(self.model) if config.compile else self.model
 
     def _network(self, train_set: DataSet, key: Key | None) -> nn.Module:
@@ -152,6 +163,10 @@ class _Run:
         model = model.to(self.device)
         return model if self.keyed else model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
+    def autocast(self) -> torch.autocast:
+        """Return the context that the network runs in."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.computed_in == "bfloat16")
+
     def epoch(self, epoch: int, on_step: Callable[[int, int], None] | None) -> float:
         """Train one epoch; return its mean loss per image."""
         self.model.train()
@@ -175,17 +190,28 @@ class _Run:
         """Take one step; return the mean loss of the batch."""
         mine, targets = self.workers.own(batch.inputs), self.workers.own(batch.targets)
         nonces = batch.nonces[self.workers.rank :: self.workers.count]
-        bf16 = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            if self.keyed:
-                answer = self._stepped(mine, nonce=list(nonces))
+
+        def summed(logits: Tensor) -> Tensor:
+            return F.cross_entropy(
+                logits.float(), targets, weight=self._class_weights, ignore_index=self._void, reduction="sum",
+                label_smoothing=self.recipe.label_smoothing,
+            )  # fmt: skip
+
+        total = self._total_weight(batch.targets)
+        with self.autocast():
+            if self._own_loss is not None:
+                # Its terms are means over this process's part of the batch.
+                part = len(targets) / len(batch.targets)
+                loss = self._own_loss(mine, lambda logits: summed(logits) / (total * part)) * (total * part)
+            elif self.keyed:
+                loss = summed(self._stepped(mine, nonce=list(nonces)))
             else:
-                answer = self._stepped(mine.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(
-            answer.float(), targets, weight=self._class_weights, ignore_index=self._void, reduction="sum",
-            label_smoothing=self.recipe.label_smoothing,
-        )  # fmt: skip
-        mean = loss / self._total_weight(batch.targets)
+                logits = self._stepped(mine.contiguous(memory_format=torch.channels_last))
+                loss = summed(logits)
+                if self.recipe.overlap and targets.ndim == 3:
+                    lost = overlap_loss(logits, targets, void=self._void, total=self.workers.total)
+                    loss = loss + self.recipe.overlap * lost * total / self.workers.count
+        mean = loss / total
         self.optimizing.optimizer.zero_grad(set_to_none=True)
         # Jordan's recipe is stated for the sum over the batch.
         (loss if self.recipe.optimizer == "jordan" else mean).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -205,7 +231,7 @@ class _Run:
 
     def _owner(self) -> dict[str, str]:
         """Return what says whose checkpoint it is; no secret."""
-        return {"config": json.dumps(asdict(self.config)), "key_id": self.key_id}
+        return {"config": json.dumps(asdict(self.config), default=_digest), "key_id": self.key_id}
 
     def save(self, path: Path, epochs_done: int) -> None:
         """Write everything that a later call needs to go on."""
@@ -229,3 +255,8 @@ class _Run:
         except (KeyError, ValueError, IndexError, RuntimeError):
             raise TrainingError(f"{path} is damaged: delete it to start again, or choose another folder") from None
         return epochs_done
+
+
+def _digest(parameter: Any) -> str:
+    """Return what stands for a parameter that is no plain value, such as public images."""
+    return sha256(np.ascontiguousarray(parameter).tobytes()).hexdigest()

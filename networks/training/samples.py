@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from networks.augment import cutout, mirror, mirrored_images, translate, zoom
+from networks.augment import colour_jitter, cutout, mirror, mirrored_images, translate, zoom
 from networks.datasets import (
     LabelledImages,
     SegmentedImages,
@@ -17,8 +17,10 @@ from networks.datasets import (
     load_image_folder,
     load_mnist,
 )
-from networks.training.config import Recipe, TrainConfig, TrainingError
+from networks.errors import TrainingError
+from networks.training.config import TrainConfig
 from networks.training.protection import Protection
+from networks.training.recipes import Recipe
 
 DataSet = LabelledImages | SegmentedImages
 _KNOWN: dict[str, Callable[[str, Path | None], DataSet]] = {
@@ -26,6 +28,7 @@ _KNOWN: dict[str, Callable[[str, Path | None], DataSet]] = {
     "mnist": load_mnist,
     "faces": load_faces,
     "camvid": load_camvid,
+    "camvid-trainval": lambda split, folder: load_camvid("trainval" if split == "train" else split, folder),
 }
 
 
@@ -119,6 +122,8 @@ class Samples:
         # Protected once, the pictures are augmented as they are; as a client would, they are protected batch by batch.
         self._once = protection is not None and protection.once
         self._nonces: tuple[bytes, ...] = ()
+        if recipe.colour_jitter and self._once:
+            raise TrainingError('colour_jitter is for plain pictures: set augment = "client", or colour_jitter = 0')
         if protection is not None and self._once:
             protected = protection.apply(data.images, torch.arange(len(data.images)), epoch=0)
             self._images, self._nonces = protected.inputs.to(device), protected.nonces
@@ -157,8 +162,9 @@ class Samples:
                 images = mirror(images, flipped[numbers])
                 targets = mirror(targets, flipped[numbers]) if self._masks else targets
             images = cutout(translate(images, recipe.translation_px, generator), recipe.cutout_px, generator)
+            images = colour_jitter(images, recipe.colour_jitter, generator)
             if self._masks:
-                images, targets = zoom(images, targets, recipe.zoom, self._void, generator)
+                images, targets = zoom(images, targets, recipe.zoom, self._void, generator, crop=recipe.crop)
             if self._protection is not None and not self._once:
                 plain = images.permute(0, 2, 3, 1).cpu().contiguous().numpy()
                 protected = self._protection.apply(plain, numbers, epoch)

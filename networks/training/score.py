@@ -11,6 +11,11 @@ from networks.training.samples import DataSet
 _PIXELS = 500 * 32 * 32  # a batch's worth
 
 
+def metric_of(data: DataSet) -> str:
+    """Return the name of what :func:`score_on` measures: accuracy, or mean IoU of masks."""
+    return "mean IoU" if isinstance(data, SegmentedImages) else "accuracy"
+
+
 @torch.inference_mode()
 def score_on(model: nn.Module, data: DataSet, protection: Protection | None, epoch: int) -> tuple[str, float]:
     """Return the name of the metric and its value in [0, 1]: accuracy, or mean IoU of masks.
@@ -46,5 +51,5 @@ def score_on(model: nn.Module, data: DataSet, protection: Protection | None, epo
         )
         counts += confusion(answer.argmax(1).cpu(), targets[start : start + batch], len(data.classes))
     if isinstance(data, SegmentedImages):
-        return "mean IoU", mean_iou_of(counts)
-    return "accuracy", float(counts.diagonal().sum() / counts.sum())
+        return metric_of(data), mean_iou_of(counts)
+    return metric_of(data), float(counts.diagonal().sum() / counts.sum())

@@ -98,10 +98,7 @@ def test_a_row_that_is_too_long_says_what_it_would_take_and_how(tmp_path: Path) 
 
 
 def test_every_scheme_has_a_row_of_its_own() -> None:
-    arguments = parser_for(None)
-    for name in ("images", "digits", "epochs", "face-epochs", "test-images", "batch"):
-        arguments.add_argument(f"--{name}", type=int, default=100)
-    names = [row.name for row in table_c.rows_of(arguments.parse_args([]))]
+    names = [row.name for row in table_c.rows_of(table_c.effort(parser_for(None)).parse_args([]))]
     assert len(names) == len(set(names))
     assert {f"cifar10: {name}" for name in list_schemes()} < set(names)
     published = {*table_c.CIFAR10_PUBLISHED, *table_c.CIFAR10_ALONE, *table_c.MNIST_PUBLISHED}
@@ -131,4 +128,4 @@ def test_a_segmentation_that_was_not_trained_is_said_so(tmp_path: Path) -> None:
     scenes = SegmentedImages(np.zeros((0, 24, 32, 3), np.uint8), np.zeros((0, 24, 32), np.uint8), CAMVID_CLASSES, 11)
     row = table_d.scored("unet", tmp_path, scenes, tmp_path / "x.png")
     assert row["status"] == NOT_RUN
-    assert row["command"].startswith("shufflecam train unet --out")
+    assert row["command"].startswith("shufflecam train unet --data camvid-trainval")

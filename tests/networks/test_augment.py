@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from networks.augment import TransformError, alternating_flip, cutout, translate, zoom
+from networks.augment import TransformError, alternating_flip, colour_jitter, cutout, translate, zoom
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -63,6 +63,35 @@ def test_zoom_moves_pictures_and_masks_alike() -> None:
     same, kept = zoom(images, masks, 1.0, 255, generator())
     assert same is images
     assert kept is masks
+
+
+def test_a_window_of_a_zoomed_picture_lies_within_it() -> None:
+    masks = torch.arange(12, dtype=torch.uint8)[:, None] * 20 + torch.arange(16, dtype=torch.uint8)
+    images = masks.expand(30, 1, 12, 16)
+    cut, labels = zoom(images, images[:, 0], 1.0, 255, generator(), crop=0.5)
+    assert cut.shape == (30, 1, 6, 8)
+    corners = set()
+    for one, label in zip(cut[:, 0], labels, strict=True):
+        y, x = divmod(int(one[0, 0]), 20)
+        assert torch.equal(one, masks[y : y + 6, x : x + 8])
+        assert torch.equal(one, label)
+        corners.add((y, x))
+    assert len(corners) > 15
+
+
+def test_colours_change_by_hand() -> None:
+    # Two pixels of three channels, the second grey: their mean is 60.
+    picture = torch.tensor([[[[30, 50]], [[60, 50]], [[120, 50]]]], dtype=torch.uint8)
+    changed = colour_jitter(picture.repeat(100, 1, 1, 1), 0.5, generator()).double()
+    factors = (1 + 0.5 * (2 * torch.rand((3, 100), generator=generator()) - 1)).double()
+    for got, (brightness, contrast, saturation) in zip(changed, factors.T.tolist(), strict=True):
+        mean = 60 * brightness
+        for x, values in enumerate([(30, 60, 120), (50, 50, 50)]):
+            spread = [mean + (value * brightness - mean) * contrast for value in values]
+            grey = sum(spread) / 3
+            wanted = [min(255, max(0, grey + (value - grey) * saturation)) for value in spread]
+            np.testing.assert_allclose(got[:, 0, x], wanted, atol=0.51)
+    assert colour_jitter(picture, 0.0, generator()) is picture
 
 
 def test_an_enlarged_pixel_becomes_a_block() -> None:

@@ -99,6 +99,13 @@ def test_labels_out_of_range_are_refused(tmp_path: Path) -> None:
         load_cifar10("test", tmp_path)
 
 
+def test_another_number_of_labels_than_images_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    write_pickle(tmp_path, "test_batch", rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8), np.arange(3))
+    with pytest.raises(DatasetError, match="should hold 4 labels, one for each image, but holds 3"):
+        load_cifar10("test", tmp_path)
+
+
 def test_the_pack_has_the_known_statistics(cifar10_test: LabelledImages) -> None:
     assert cifar10_test.images.shape == (10_000, 32, 32, 3)
     np.testing.assert_array_equal(np.bincount(cifar10_test.labels), [1000] * 10)

@@ -126,7 +126,8 @@ def test_the_loss_of_the_autoencoder_is_half_of_both_parts() -> None:
     squares = sum(float(((a - b) ** 2).sum()) for a, b in zip(rebuilt, x, strict=True)) / 3
     crossed = -sum(float(logits.log_softmax(1)[n, label]) for n, label in enumerate(labels.tolist())) / 3
     assert rebuilt.shape == x.shape
-    assert net.loss(x, labels).item() == pytest.approx((squares + crossed) / 2, rel=1e-5)
+    loss = net.training_loss(x, lambda logits: F.cross_entropy(logits, labels))
+    assert loss.item() == pytest.approx((squares + crossed) / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("fitted", [False, True])

@@ -1,6 +1,7 @@
 """MNIST, faces, image folders and masks: what is read, and what is said of damage."""
 
 import gzip
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,35 @@ def test_masks_that_do_not_belong_to_their_pictures_are_named(tmp_path: Path) ->
     write_picture(tmp_path / "masks" / "two.png", 1, 2)
     with pytest.raises(DatasetError, match="is no mask"):
         load()
+
+
+def test_validation_scenes_can_be_trained_on_too(tmp_path: Path) -> None:
+    for split, count in (("train", 2), ("val", 1)):
+        for number in range(count):
+            write_pair(tmp_path / split, f"{split}{number}", np.full((2, 3), number, np.uint8))
+        (tmp_path / split / "masks").rename(tmp_path / f"{split}annot")
+        (tmp_path / split / "images").rename(tmp_path / "moved")
+        (tmp_path / split).rmdir()
+        (tmp_path / "moved").rename(tmp_path / split)
+    both = load_camvid("trainval", tmp_path)
+    assert both.images.shape == (3, 2, 3, 3)
+    assert both.masks[:, 0, 0].tolist() == [0, 1, 0]
+    assert both.void == CAMVID_VOID
+
+
+def test_an_archive_of_scenes_that_is_cut_or_lacks_a_part_is_named(tmp_path: Path) -> None:
+    write_pair(tmp_path / "camvid", "one", np.zeros((30, 40), np.uint8))
+    archive = tmp_path / "camvid_240x180.tar"
+    with tarfile.open(archive, "w") as packed:
+        packed.add(tmp_path / "camvid" / "images", "camvid/test")
+        packed.add(tmp_path / "camvid" / "masks", "camvid/testannot")
+    (tmp_path / "camvid").rename(tmp_path / "unpacked")
+    assert load_camvid("test", tmp_path).images.shape == (1, 30, 40, 3)
+    with pytest.raises(DatasetError, match=r"camvid_240x180\.tar \(val\) holds no pictures"):
+        load_camvid("val", tmp_path)
+    archive.write_bytes(archive.read_bytes()[:2500])
+    with pytest.raises(DatasetError, match="is truncated or no tar archive"):
+        load_camvid("test", tmp_path)
 
 
 def test_the_camvid_pack_has_the_known_class_shares(data: Path) -> None:

@@ -14,10 +14,21 @@ import numpy as np
 import pytest
 import torch
 
-from networks import LabelledImages, Protect, SegmentedImages, TrainConfig, load_network, read_train_config, train
+from networks import (
+    LabelledImages,
+    Protect,
+    SegmentedImages,
+    TrainConfig,
+    build,
+    image_tensor,
+    load_network,
+    read_train_config,
+    train,
+)
 from networks.airbench import AirBench94, whiten_from_images
 from networks.checkpoint import read_tensors, write_tensors
 from networks.training import TrainingError
+from networks.training.losses import overlap_loss
 from networks.training.parallel import GroupBatchNorm2d
 from scrambler import Key
 from scrambler.errors import MissingKeyError, ShuffleCamError
@@ -45,10 +56,13 @@ def assert_same_weights(one: torch.nn.Module, other: torch.nn.Module, tolerance:
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=name)
 
 
-@pytest.mark.parametrize("changes", [{}, {"model": "lenet5", "recipe": "digits"}, {"model": "lenet5", "recipe": "sgd"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"precision": "bfloat16"}, {"model": "lenet5", "recipe": "digits"}, {"model": "lenet5", "recipe": "sgd"}],
+)
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str, str]) -> None:
     config = TrainConfig(**(FAST | {"epochs": 2} | changes))  # type: ignore[arg-type]  # drawn from a table
-    channels, side = (1, 28) if changes else (3, 32)
+    channels, side = (1, 28) if "model" in changes else (3, 32)
     data = some_images(32, 0, channels, side), some_images(8, 1, channels, side)
 
     def stop(_: object) -> None:
@@ -61,7 +75,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str
     assert_same_weights(straight, resumed)
     lines = [json.loads(line) for line in (tmp_path / "stopped" / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [0, 1]
-    assert {line["metric"] for line in lines} == {"accuracy"}
+    assert {(line["metric"], line["precision"]) for line in lines} == {("accuracy", config.precision)}
     assert cv2.imread(str(tmp_path / "stopped" / "curve.png")) is not None
     loaded = load_network(tmp_path / "stopped" / "weights.safetensors")
     assert loaded.classes == ("a", "b", "c")
@@ -103,6 +117,10 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         {"weight_decay": -1.0},
         {"label_smoothing": 1.0},
         {"zoom": 0.5},
+        {"crop": 0.0},
+        {"colour_jitter": 1.5},
+        {"overlap": -1.0},
+        {"test_every": 0},
         {"images": 0},
         {"precision": "int8"},
         {"device": "abacus"},
@@ -204,6 +222,53 @@ def test_segmentation_learns_from_masks_and_leaves_void_out(tmp_path: Path) -> N
     assert last["test_score"] > 0.8
 
 
+def test_the_overlap_of_classes_by_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(2, 4, 3, 5)), rng.integers(0, 3, (2, 3, 5))
+    targets[0, 1] = 7
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    lost = []
+    for c in range(3):  # class 3 does not occur
+        inside = union = 0.0
+        for n, y, x in np.ndindex(2, 3, 5):
+            if targets[n, y, x] != 7:
+                p, truth = shares[n, c, y, x], float(targets[n, y, x] == c)
+                inside, union = inside + p * truth, union + p + truth - p * truth
+        lost.append(inside / union)
+    found = overlap_loss(torch.from_numpy(logits), torch.from_numpy(targets), void=7)
+    assert found.item() == pytest.approx(1 - np.mean(lost), rel=1e-5)
+    assert overlap_loss(torch.zeros(1, 2, 3, 3), torch.full((1, 3, 3), 7), void=7) == 1
+
+
+def test_a_network_with_a_loss_of_its_own_is_trained_on_it(tmp_path: Path) -> None:
+    config = TrainConfig(
+        model="ele_preresnet20", recipe="digits", epochs=1, batch_size=8, translation_px=0, precision="float32"
+    )
+    data = some_images(8, 0)
+    train(config, out=tmp_path, train_set=data, test_set=data)
+    network = build("ele_preresnet20", 3, seed=0).train()
+    features = network.adapt(image_tensor(data.images))
+    crossed = torch.nn.functional.cross_entropy(network.trunk(features), torch.from_numpy(data.labels))
+    logged = json.loads((tmp_path / "log.jsonl").read_text())["loss"]
+    assert logged == pytest.approx(float((crossed + network.penalty(features)).detach()), rel=1e-4)
+    assert network.penalty(features) > 1e-3
+
+
+def test_only_some_epochs_are_tested_when_asked(tmp_path: Path) -> None:
+    config, data = TrainConfig(**FAST, epochs=5, test_every=2), some_images(16, 0)  # type: ignore[arg-type]  # a table
+    train(config, out=tmp_path, train_set=data, test_set=data)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["test_score"] is not None for line in lines] == [False, True, False, True, True]
+    assert cv2.imread(str(tmp_path / "curve.png")) is not None
+
+
+def test_colours_of_protected_pictures_are_left_alone(tmp_path: Path) -> None:
+    protect = Protect(scheme="mat", augment="protected")
+    config, data = TrainConfig(**FAST, colour_jitter=0.1, protect=protect), some_images(16, 0)  # type: ignore[arg-type]  # a table
+    with pytest.raises(TrainingError, match="colour_jitter is for plain pictures"):
+        train(config, out=tmp_path, key=Key.generate(), train_set=data, test_set=data)
+
+
 RUN_TWICE = """
     import sys
     import numpy as np, torch
@@ -217,15 +282,26 @@ RUN_TWICE = """
 """
 
 
+MASKS = """
+    from networks import SegmentedImages
+    masks = rng.integers(0, 3, (8, 5, 6), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+    masks[:, 0] = 9
+    scenes = SegmentedImages(np.repeat(masks[..., None] * 25, 3, 3), masks, ("a", "b", "c"), 9)
+    config = TrainConfig(model="unet", recipe="segmentation", epochs=2, batch_size=4, precision="float32", crop=1.0)
+    train(config, out=sys.argv[1] + "-masks", train_set=scenes, test_set=scenes)
+"""
+
+
 def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     script = tmp_path / "run.py"
-    script.write_text(textwrap.dedent(RUN_TWICE))
+    script.write_text(textwrap.dedent(RUN_TWICE) + textwrap.dedent(MASKS))
     environment = os.environ | {"PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     for command, name in (([sys.executable], "one"), (torchrun, "two")):
         subprocess.run([*command, str(script), str(tmp_path / name)], check=True, env=environment, timeout=300)
-    one, two = (load_network(tmp_path / name / "weights.safetensors").network for name in ("one", "two"))
-    assert_same_weights(one, two, tolerance=2e-3)
+    for kind in ("", "-masks"):
+        one, two = (load_network(tmp_path / f"{name}{kind}" / "weights.safetensors").network for name in ("one", "two"))
+        assert_same_weights(one, two, tolerance=2e-3)
 
 
 def test_batch_norm_of_a_group_of_one_is_the_ordinary_one() -> None:
@@ -242,9 +318,21 @@ def test_batch_norm_of_a_group_of_one_is_the_ordinary_one() -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+def test_a_compiled_network_trains_as_the_same_one_does_without(tmp_path: Path) -> None:
+    data, losses = some_images(32, 0, 1, 28), []
+    for compiled in (False, True):
+        config = TrainConfig(model="lenet5", batch_size=16, epochs=2, precision="float32", compile=compiled)
+        train(config, out=tmp_path / str(compiled), train_set=data, test_set=data)
+        log = (tmp_path / str(compiled) / "log.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in log])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, precision: str) -> None:
     script = tmp_path / "run.py"
-    script.write_text(textwrap.dedent(RUN_TWICE).replace("epochs=2", "epochs=6"))
+    script.write_text(textwrap.dedent(RUN_TWICE).replace("epochs=2", "epochs=6").replace("float32", precision))
     environment = os.environ | {"PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script)]
     subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment)

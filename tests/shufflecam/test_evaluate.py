@@ -11,21 +11,6 @@ from networks import CAMVID_CLASSES, build, save_network
 from scrambler import Key
 
 
-@pytest.fixture
-def two_classes(tmp_path: Path) -> Path:
-    """A folder of dark and bright pictures, and weights that nobody has trained."""
-    rng = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for name, level in (("bright", 150), ("dark", 0)):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            for number in range(2):
-                picture = level + rng.integers(0, 100, (32, 32, 3))
-                cv2.imwrite(str(tmp_path / "data" / split / name / f"{number}.png"), picture.astype(np.uint8))
-    network = build("airbench94_quarter", 2, seed=0)
-    save_network(tmp_path / "w.safetensors", network, "airbench94_quarter", ("bright", "dark"))
-    return tmp_path
-
-
 def test_any_folder_of_pictures_can_be_evaluated(run, two_classes: Path) -> None:
     folder, weights = two_classes / "data", two_classes / "w.safetensors"
     typed = run("evaluate", weights, "--data", folder)
