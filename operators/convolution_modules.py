@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from operators.convolution import by_columns, by_points, by_rows, choose_engine, require_indirect
-from operators.engine_indirect import can_run, convolve_frames, engine_table, is_worth_it
-from operators.geometry import IntOrPair, Padding, Window
+from operators.engine_indirect import can_run, choose_way, convolve_frames, engine_table, is_worth_it
+from operators.geometry import IntOrPair, Padding, Window, natural_index
 from operators.indirect_weights import PackedWeights, WeightCache
 from operators.modules import KeyedModule
 from operators.tables import GatherTable, PixelOrder, compose
-from operators.winograd import suits_winograd, winograd_table
+from operators.winograd import winograd_table
 
 
 class KeyedConv2d(KeyedModule):
@@ -71,14 +71,13 @@ class KeyedConv2d(KeyedModule):
         self.register_table("offsets", None)
         worth_it = engine == "auto" and is_worth_it(conv.in_channels, conv.out_channels, conv.groups)
         self.tries_indirect = engine == "indirect" or worth_it
-        # The engine's quicker way for most 3x3 layers, with a table of its own.
-        self.by_squares = around and suits_winograd(window, conv.in_channels, conv.out_channels, conv.groups)
+        self.way = choose_way(window, conv.in_channels, conv.out_channels, conv.groups)
         self._weights = WeightCache()
 
     def forward(self, x: Tensor, slot: Tensor | None = None) -> Tensor:
         """Convolve frames (B, C, H, W); ``slot``, (N,) or (B, N), replaces the input's order for this call."""
         if self.tries_indirect and can_run(x, self.weight, self.bias):
-            return self.run_indirect(x, self._weights.packed(self, by_squares=self.by_squares), slot)
+            return self.run_indirect(x, self._weights.packed(self, way=self.way), slot)
         own = self.accept(x, slot)
         if self.engine == "indirect":
             require_indirect(x, self.weight, self.bias)
@@ -115,7 +114,7 @@ class KeyedConv2d(KeyedModule):
             return convolve_frames(x, self.offsets, packed, self.output_size, residual=residual)
         if self.places is None:
             self.places = GatherTable(self.window, None, self.source).places
-        if packed.by_squares:
+        if packed.way == "squares":
             table = winograd_table(self.places, self.source, own, self.window, x.shape[1])
         else:
             table = engine_table(self.places, own, own.shape[-1], x.shape[1])
@@ -124,14 +123,14 @@ class KeyedConv2d(KeyedModule):
     def _own_offsets(self) -> Tensor:
         """Return the engine's table for frames in the order that this layer was made for."""
         (H, W), (Ho, Wo) = self.input_size, self.output_size
-        reads, given = self.index, None
+        channels = self.weight.shape[1] * self.groups
         if self.engine in ("gather", "indirect"):
-            reads, given = GatherTable(self.window, None, self.source).places, self.slot
-            if self.by_squares:
-                return winograd_table(reads, self.source, given, self.window, self.weight.shape[1])
-        elif reads is None:
-            reads = torch.arange(Ho * Wo, dtype=torch.int32)[:, None]
-        return engine_table(reads, given, H * W, self.weight.shape[1] * self.groups)
+            if self.way == "squares":
+                places = GatherTable(self.window, None, self.source).places
+                return winograd_table(places, self.source, self.slot, self.window, channels)
+            return engine_table(natural_index(self.window), self.slot, H * W, channels, self.source)
+        reads = torch.arange(Ho * Wo, dtype=torch.int32)[:, None] if self.index is None else self.index
+        return engine_table(reads, None, H * W, channels)
 
     def extra_repr(self) -> str:
         """Return sizes and engine; never a table."""

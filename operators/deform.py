@@ -1,16 +1,22 @@
 """General deformable convolution (DCNv1, DCNv2): every tap reads where a learned or given offset sends it."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from operators.deform_kernels import sample_in_parallel, sample_rows
+from operators.engine_indirect import identity_table
 from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Window, pair
+from operators.halves import suits_halves
+from operators.indirect import convolve_rows
+from operators.indirect_weights import PackedWeights, pack_halves
 from operators.rows import to_rows
 
 # Images are done in turns of about this many sampled values, so that memory stays bounded.
@@ -114,12 +120,14 @@ def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, 
     M, G = Ho * Wo, offset.shape[1] // (2 * K)
     # The smaller of weights and columns is brought into the other's order; in between, weights are quicker to bring.
     as_given = groups == 1 and len(weight) > 2 * B * M
-    matrix = weight.detach().reshape(1, len(weight), -1) if as_given else _matrix(weight.detach(), groups)
     product = frames.new_empty((B * M, weight.shape[0]))
     # Every turn passes all weights once, so that many of them ask for longer turns.
     at_once = max(_FEWEST_AT_ONCE, max(_CACHED_VALUES, weight.numel()) // (K * C))
     columns = frames.new_empty((min(at_once, B * M), K, C))
     factors = frames.new_empty((0, 0, 0, 0)) if mask is None else mask.reshape(B, G, K, M)
+    packed = _packed_halves(weight, len(columns)) if groups == 1 else None
+    if packed is None:
+        matrix = weight.detach().reshape(1, len(weight), -1) if as_given else _matrix(weight.detach(), groups)
     pixels = F.pad(to_rows(frames).reshape(-1), (0, C))
     inputs = (pixels, offset.reshape(B, G, K, 2, M), factors)
     arrays = [t.detach().contiguous().numpy() for t in inputs] + [window.positions(axis) for axis in (0, 1)]
@@ -135,9 +143,32 @@ def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, 
         else:
             with limited_to(parts):
                 parallel(*arrays, (C, H, W), flat, first, first, last, parts)
+        if packed is not None:
+            table = identity_table(last - first, K * C)
+            product[first:last] = convolve_rows(sampled.view(1, -1, K * C), table, packed, last - first, 1)[0]
+            continue
         ordered = sampled.transpose(1, 2).reshape(1, last - first, K, C) if as_given else sampled[None]
         product[first:last] = _weigh(ordered, matrix)[0]
     return product.reshape(B, M, weight.shape[0])
+
+
+# Weights on the matrix unit, and the address and version that they were packed from; gone with the tensors.
+_HALVES: Any = WeakTensorKeyDictionary()
+
+
+def _packed_halves(weight: Tensor, rows: int) -> PackedWeights | None:
+    """Return a kernel packed for products on the matrix unit; None where there is none or it is not worth it."""
+    D, C, kh, kw = weight.shape
+    depth = C * kh * kw
+    # Nobody counts the versions of an inference tensor.
+    if weight.dtype != torch.float32 or weight.is_inference() or not suits_halves(rows, rows, 1, depth, D, 1):
+        return None
+    state = (weight.data_ptr(), weight._version)
+    kept = _HALVES.get(weight)
+    if kept is None or kept[0] != state:
+        kept = _HALVES[weight] = (state, replace(pack_halves(weight, None), channels=depth))
+    packed: PackedWeights = kept[1]
+    return packed
 
 
 def _sample(frames: Tensor, offset: Tensor, mask: Tensor | None, window: Window) -> Tensor:

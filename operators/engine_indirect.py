@@ -1,19 +1,27 @@
 """When the ``indirect`` engine can run and when it is worth it; and how frames pass through it."""
 
+from functools import lru_cache
+from typing import Any
+
 import numba
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from operators.geometry import Window
+from operators.halves import suits_halves
 from operators.indirect import convolve_rows, images_of_table, indirect_table
 from operators.indirect_kernels import LANES
 from operators.indirect_weights import PackedWeights
 from operators.rows import from_rows, to_rows
-from operators.winograd import convolve_squares
+from operators.winograd import convolve_squares, suits_winograd
 
 # Groups of fewer output channels leave most of a tile's columns empty.
 _FEWEST_MAPS = 16
 # As many as a frame has.
 _FEW_CHANNELS = 4
+# Tables of pointwise layers hold no secret; a network has few sizes.
+_IDENTITIES = 32
 
 
 def can_run(frames: Tensor, *parameters: Tensor | None) -> bool:
@@ -51,17 +59,29 @@ def is_worth_it(channels: int, maps: int, groups: int) -> bool:
     return channels == maps == groups or maps // groups >= _FEWEST_MAPS
 
 
-def engine_table(places: Tensor, slot: Tensor | None, size: int, channels: int) -> Tensor:
+def choose_way(window: Window, channels: int, maps: int, groups: int) -> str:
+    """Return how the engine convolves a layer: "rows", or one of its quicker ways (see ``PackedWeights.way``)."""
+    (H, W), (Ho, Wo) = window.input_size, window.output_size
+    if suits_halves(H * W, Ho * Wo, window.taps, channels, maps, groups):
+        return "halves"
+    return "squares" if suits_winograd(window, channels, maps, groups) else "rows"
+
+
+def engine_table(
+    places: Tensor | NDArray[Any], slot: Tensor | None, size: int, channels: int, source: Tensor | None = None
+) -> Tensor:
     """Return the engine's own form of a gather table, made for a layer or for one batch.
 
     Parameters
     ----------
-    places : Tensor of int32, shape (M, K)
-        Natural input positions in the order of the outputs' slots; ``size`` for padding.
+    places : Tensor of int32 or ndarray of int32, shape (M, K)
+        Natural input positions in the order of the outputs' slots; ``size`` or a negative number for padding.
     slot : Tensor of integers, shape (N,) or (B, N), or None
         Slot of every natural position, for all frames or for each; None for natural order.
     size, channels : int
         Pixels N and channels C of a frame.
+    source : Tensor of integers, shape (M,), optional
+        Natural position of every output slot, where ``places`` are in natural order themselves.
 
     Raises
     ------
@@ -69,7 +89,13 @@ def engine_table(places: Tensor, slot: Tensor | None, size: int, channels: int) 
         When the slots name pixels that do not exist.
     """
     images = images_of_table(len(places)) if slot is None or slot.ndim == 1 else len(slot)
-    return indirect_table(places, slot, size, channels, images)
+    return indirect_table(places, slot, size, channels, images, source)
+
+
+@lru_cache(maxsize=_IDENTITIES)
+def identity_table(size: int, channels: int) -> Tensor:
+    """Return the table of a pointwise layer, whose output has its input's order."""
+    return engine_table(torch.arange(size, dtype=torch.int32)[:, None], None, size, channels)
 
 
 def convolve_frames(
@@ -83,7 +109,7 @@ def convolve_frames(
 ) -> Tensor:
     """Convolve frames (B, C, H, W) through an :func:`engine_table`; arguments are already checked.
 
-    Weights packed ``by_squares`` take a :func:`operators.winograd.winograd_table` instead.
+    Weights packed by "squares" take a :func:`operators.winograd.winograd_table` instead.
 
     Parameters
     ----------
@@ -99,7 +125,7 @@ def convolve_frames(
     rows = to_rows(frames)
     held = None if residual is None else to_rows(residual)
     outputs = output_size[0] * output_size[1]
-    if packed.by_squares:
+    if packed.way == "squares":
         return from_rows(convolve_squares(rows, table, packed, outputs, held), output_size)
     unit = max(1, len(frames)) if own_keys else images_of_table(outputs)
     out = convolve_rows(rows, table, packed, outputs, unit, held)

@@ -14,15 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from operators.engine_calls import OUT, PIXELS, RESIDUAL
 from operators.engine_indirect import is_plain_inference
 from operators.engine_steps import FusedConv2d, FusedNorm, Job
-from operators.engine_threads import limited_to, threads_for
-from operators.indirect import NOTHING, job_sizes
-from operators.indirect_kernels import run_steps, run_steps_in_parallel
+from operators.indirect import call_steps, step_of
 from operators.rows import from_rows, to_rows
 
-# Columns of a step's description that hold addresses; see operators.indirect_kernels.run_steps.
-_PIXELS, _RESIDUAL, _OUT = 3, 8, 9
 # Maps within a run share memory of at most so many floats. Larger ones take long enough to be called one by one.
 _MOST_FLOATS = 1 << 21
 # Sizes of inputs whose plans are kept.
@@ -61,18 +58,17 @@ class _Plan:
         lengths = {given + s: prod(job.shape) for s, job in enumerate(jobs) if given + s not in outer}
         self._places, self.floats = _places(lengths, dies, given)
         self._clamps = np.stack([job.packed.clamp for job in jobs])
-        self._steps = np.zeros((len(jobs), 25), np.int64)
+        self._steps = np.stack(
+            [
+                step_of(job.rows, job.table, job.packed, job.outputs, job.unit, added is not None)
+                for job, (_, added) in zip(jobs, reads, strict=True)
+            ]
+        )
         # Where addresses go that change with every call, and those in the memory that maps share.
         self._open: list[tuple[int, int, int]] = []
         self._inside: list[tuple[int, int, int]] = []
-        for s, (job, (read, added)) in enumerate(zip(jobs, reads, strict=True)):
-            sizes, turns, worth_it = job_sizes(
-                job.rows, job.table, job.packed, job.outputs, job.unit, added is not None
-            )
-            fixed = (job.packed.border, job.table.numpy(), job.packed.blocks, job.packed.bias, NOTHING)
-            addresses = [array.ctypes.data for array in fixed]
-            self._steps[s] = [job.packed.depthwise, turns, worth_it, 0, *addresses, 0, *sizes]
-            for column, value in ((_PIXELS, read), (_RESIDUAL, added), (_OUT, given + s)):
+        for s, (read, added) in enumerate(reads):
+            for column, value in ((PIXELS, read), (RESIDUAL, added), (OUT, given + s)):
                 if value in outer:
                     self._open.append((s, column, outer[value]))
                 elif value is not None:
@@ -106,12 +102,7 @@ class _Plan:
         addresses = [tensor.data_ptr() for tensor in (*rows, *made)]
         for s, column, place in self._open:
             steps[s, column] = addresses[place]
-        parts = threads_for(int(steps[:, 1].max())) if steps[:, 2].any() else 1
-        if parts == 1:
-            run_steps(steps, self._clamps)
-        else:
-            with limited_to(parts):
-                run_steps_in_parallel(steps, self._clamps, parts)
+        call_steps(steps, self._clamps)
         self._idle.append((steps, memory))
         return tuple(from_rows(out, shape[2:]) for out, shape in zip(made, self._shapes, strict=True))
 
@@ -241,7 +232,7 @@ def _can_join(node: fx.Node, parts: dict[str, nn.Module]) -> bool:
     if isinstance(step, FusedNorm):
         return True
     own_slot = len(node.args) > 1 and node.args[1] is not None
-    return isinstance(step, FusedConv2d) and not own_slot and not getattr(step.conv, "by_squares", False)
+    return isinstance(step, FusedConv2d) and not own_slot and step.way != "squares"
 
 
 def _join(network: fx.GraphModule, nodes: list[fx.Node]) -> None:

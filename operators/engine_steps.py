@@ -6,22 +6,20 @@ devices), a step calls the modules one after another, as before.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from operators.convolution_modules import KeyedConv2d
-from operators.engine_indirect import can_run, convolve_frames, engine_table, is_plain_inference, is_worth_it
+from operators.engine_indirect import can_run, convolve_frames, identity_table, is_plain_inference, is_worth_it
 from operators.errors import OperatorError
+from operators.halves import suits_halves
 from operators.indirect import convolve_rows, images_of_table
 from operators.indirect_kernels import COLUMNS
 from operators.indirect_weights import NormCache, PackedWeights, WeightCache
 from operators.rows import from_rows, to_rows
 
-# Tables of pointwise layers hold no secret; a network has few sizes.
-_IDENTITIES = 32
 # What steps read of their layers.
 _PARAMETERS, _BUFFERS = ("weight", "bias"), ("running_mean", "running_var", "offsets")
 
@@ -74,6 +72,8 @@ class FusedConv2d(nn.Module):
         self.conv, self.norm, self.activation = conv, norm, activation
         self._low, self._high = _bounds(activation)
         self._weights = WeightCache()
+        # Of a plain layer, known with its first map.
+        self.way: str | None = conv.way if isinstance(conv, KeyedConv2d) else None
 
     def forward(self, x: Tensor, slot: Tensor | None = None, residual: Tensor | None = None) -> Tensor:
         """Return (B, D, Ho, Wo) for frames (B, C, H, W); ``slot`` as for :class:`KeyedConv2d`.
@@ -90,25 +90,27 @@ class FusedConv2d(nn.Module):
             worth_it = conv.tries_indirect if isinstance(conv, KeyedConv2d) else True
             if not worth_it or (norm is not None and norm.training) or not can_run(x, *parameters):
                 return self._one_by_one(x, slot, residual)
-            by_squares = isinstance(conv, KeyedConv2d) and conv.by_squares
-            packed = self._weights.packed(conv, norm, self._low, self._high, by_squares)
+            if self.way is None:
+                pixels, maps = x.shape[2] * x.shape[3], len(conv.weight)
+                self.way = "halves" if suits_halves(pixels, pixels, 1, x.shape[1], maps, conv.groups) else "rows"
+            packed = self._weights.packed(conv, norm, self._low, self._high, self.way)
         if isinstance(conv, KeyedConv2d):
             return conv.run_indirect(x, packed, slot, residual)
         size = (x.shape[2], x.shape[3])
-        return convolve_frames(x, _identity_table(size[0] * size[1], x.shape[1]), packed, size, residual=residual)
+        return convolve_frames(x, identity_table(size[0] * size[1], x.shape[1]), packed, size, residual=residual)
 
     def job(self, shape: torch.Size) -> Job | None:
         """Return what the last call did for an input of this shape without a slot; None if not on the engine."""
         conv, norm = self.conv, self.norm
         watched = _watch(conv, norm)
         packed = self._weights.unchanged(conv, norm)
-        if watched is None or packed is None or packed.by_squares:
+        if watched is None or packed is None or packed.way == "squares":
             return None
         B, C, H, W = shape
         if isinstance(conv, KeyedConv2d):
             table, size = conv.offsets, conv.output_size
         else:
-            table, size = _identity_table(H * W, C), (H, W)
+            table, size = identity_table(H * W, C), (H, W)
         if table is None:
             return None
         outputs = size[0] * size[1]
@@ -156,7 +158,7 @@ class FusedNorm(nn.Module):
         B, C, H, W = x.shape
         pixels, width = H * W // repeats, C * repeats
         rows = to_rows(x).view(B, pixels, width)
-        out = convolve_rows(rows, _identity_table(pixels, width), packed, pixels, images_of_table(pixels))
+        out = convolve_rows(rows, identity_table(pixels, width), packed, pixels, images_of_table(pixels))
         return from_rows(out.view(B, H * W, C), (H, W))
 
     def job(self, shape: torch.Size) -> Job | None:
@@ -168,7 +170,7 @@ class FusedNorm(nn.Module):
         if watched is None or packed is None:
             return None
         pixels, width = H * W // repeats, C * repeats
-        table = _identity_table(pixels, width)
+        table = identity_table(pixels, width)
         rows, unit = (B, pixels, width), images_of_table(pixels)
         return Job(rows, table, packed, pixels, unit, (B, C, H, W), watched, [self.norm])
 
@@ -196,12 +198,6 @@ def _watch(*layers: nn.Module | None) -> list[Watched] | None:
                 version = -1 if tensor is None or tensor.is_inference() else tensor._version
                 watched.append((home, name, tensor, version, 0 if tensor is None else tensor.data_ptr()))
     return watched
-
-
-@lru_cache(maxsize=_IDENTITIES)
-def _identity_table(size: int, channels: int) -> Tensor:
-    """Return the table of a pointwise layer, whose output has its input's order."""
-    return engine_table(torch.arange(size, dtype=torch.int32)[:, None], None, size, channels)
 
 
 def _bounds(activation: nn.Module | None) -> tuple[float, float]:

@@ -13,8 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from operators.engine_calls import (
+    JOBS,
+    OUT,
+    PIXELS,
+    RESIDUAL,
+    SCRATCH,
+    STEP_NUMBERS,
+    address_of,
+    run_steps,
+    run_steps_in_parallel,
+)
+from operators.engine_scratch import scratch
 from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
+from operators.halves import halves_numbers
+from operators.halves_kernels import halves_entry
 from operators.indirect_kernels import (
     COLUMNS,
     ROWS,
@@ -22,6 +36,7 @@ from operators.indirect_kernels import (
     convolve_jobs,
     depthwise_in_parallel,
     depthwise_jobs,
+    rows_entry,
 )
 from operators.indirect_tables import fill_table
 from operators.indirect_weights import PackedWeights
@@ -44,19 +59,24 @@ def images_of_table(outputs: int) -> int:
     return ROWS // math.gcd(outputs, ROWS) if outputs < _FEW_OUTPUTS else 1
 
 
-def indirect_table(places: Tensor, slot: Tensor | None, size: int, channels: int, images: int) -> Tensor:
+def indirect_table(
+    places: Tensor | NDArray[Any], slot: Tensor | None, size: int, channels: int, images: int,
+    source: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Return the indirection table: where in memory every tap of every output is read.
 
     Parameters
     ----------
-    places : Tensor of integers, shape (M, K)
-        Natural input positions in the order of the outputs' slots; ``size`` for padding.
+    places : Tensor of integers or ndarray of int32, shape (M, K)
+        Natural input positions in the order of the outputs' slots; ``size`` or a negative number for padding.
     slot : Tensor of integers, shape (N,) or (images, N), or None
         Slot of every natural position, for all images or for each; None for natural order.
     size, channels : int
         Pixels N and channels C of an image.
     images : int
         For how many images; from :func:`images_of_table` where they share a key.
+    source : Tensor of integers, shape (M,), optional
+        Natural position of every output slot, where ``places`` are in natural order themselves.
 
     Returns
     -------
@@ -75,12 +95,16 @@ def indirect_table(places: Tensor, slot: Tensor | None, size: int, channels: int
         )
     slots = torch.empty((0, size), dtype=torch.int32) if slot is None else slot.reshape(-1, size).int().contiguous()
     table = torch.empty((-(-images * M // ROWS), K, ROWS), dtype=torch.int32)
-    known = fill_table(places.int().contiguous().numpy(), slots.numpy(), images, size, channels, table.numpy())
+    natural = places.int().contiguous().numpy() if isinstance(places, Tensor) else places
+    order = _NATURAL if source is None else source.int().contiguous().numpy()
+    known = fill_table(natural, order, slots.numpy(), images, size, channels, table.numpy())
     if not known:
         raise OperatorError(f"slot must hold numbers from 0 to {size - 1}")
     return table
 
 
+# What stands for no order.
+_NATURAL = np.empty(0, np.int32)
 # Kinds of calls whose sizes are kept; a network has at most a few hundred.
 _CALLS = 4096
 # What a residual that does not exist reads.
@@ -155,6 +179,12 @@ def convolve_rows(
     out = torch.empty((len(rows), outputs, packed.groups * packed.maps))
     if not out.numel():
         return out
+    if packed.way == "halves":
+        step = step_of(tuple(rows.shape), table, packed, outputs, unit, residual is not None)
+        step[[PIXELS, OUT]] = rows.data_ptr(), out.data_ptr()
+        step[RESIDUAL] = 0 if residual is None else residual.data_ptr()
+        call_steps(step[None], packed.clamp[None])
+        return out
     sizes, jobs, worth_it = job_sizes(tuple(rows.shape), table, packed, outputs, unit, residual is not None)
     held = NOTHING if residual is None else flat(residual)
     arrays = (flat(rows), packed.border, flat(table), packed.blocks, packed.bias, held, flat(out), sizes, packed.clamp)
@@ -172,3 +202,45 @@ def run_jobs(arrays: tuple[Any, ...], depthwise: bool, jobs: int, worth_it: bool
         return
     with limited_to(parts):
         parallel(*arrays, jobs, parts)
+
+
+def step_of(
+    shape: tuple[int, ...], table: Tensor, packed: PackedWeights, outputs: int, unit: int, with_residual: bool
+) -> NDArray[Any]:
+    """Return what :func:`convolve_rows` does as a step of :func:`operators.engine_calls.run_steps`.
+
+    The addresses of pixels, residual, output and scratch memory are left open; the arguments are those of
+    :func:`job_sizes`, and must outlive the step.
+    """
+    sizes, jobs, worth_it = job_sizes(shape, table, packed, outputs, unit, with_residual)
+    more: tuple[int, ...] = ()
+    entry = rows_entry
+    if packed.way == "halves":
+        B, N, C = shape
+        entry = halves_entry
+        more, jobs = halves_numbers(B, N, outputs, table.shape[1], C, packed.maps)
+    fixed = (packed.border, packed.blocks, packed.bias, NOTHING)
+    border, blocks, bias, residual = [array.ctypes.data for array in fixed]
+    numbers = (
+        address_of(entry), jobs, worth_it, 0, border, table.data_ptr(), blocks, bias, residual, 0, *sizes, 0, *more,
+    )  # fmt: skip
+    return np.array(numbers + (0,) * (STEP_NUMBERS - len(numbers)), np.int64)
+
+
+def call_steps(steps: NDArray[Any], clamps: NDArray[Any]) -> None:
+    """Run steps whose addresses are all there but that of scratch memory, which this thread lends.
+
+    Parameters
+    ----------
+    steps : ndarray of int64, shape (S, STEP_NUMBERS)
+    clamps : ndarray of float32, shape (S, STEP_FLOATS)
+    """
+    parts = threads_for(int(steps[:, JOBS].max())) if steps[:, JOBS + 1].any() else 1
+    needed = int(steps[:, SCRATCH + 1].max())
+    memory = scratch("steps", parts * needed // 4)
+    steps[:, SCRATCH] = memory.ctypes.data
+    if parts == 1:
+        run_steps(steps, clamps)
+        return
+    with limited_to(parts):
+        run_steps_in_parallel(steps, clamps, parts)

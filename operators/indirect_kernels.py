@@ -415,7 +415,11 @@ _ENDLESS = 1 << 40
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _run_step(step: NDArray[Any], clamp: NDArray[Any], part: int, parts: int) -> None:
-    """Do one of so many parts of a step; see :func:`run_steps`."""
+    """Do one of so many parts of a call of :func:`convolve_jobs` or :func:`depthwise_jobs`.
+
+    ``step`` holds an address, the number of jobs, whether threads are worth it, the addresses of pixels, border, table,
+    weights, bias, residual and output, and the sizes. One channel in and out a group is depthwise.
+    """
     pixels = carray(_pointer(step[3]), _ENDLESS, np.float32)
     border = carray(_pointer(step[4]), _ENDLESS, np.float32)
     table = carray(_pointer(step[5]), _ENDLESS, np.int32)
@@ -428,35 +432,12 @@ def _run_step(step: NDArray[Any], clamp: NDArray[Any], part: int, parts: int) ->
         step[21], step[22], step[23], step[24],
     )  # fmt: skip
     first, last = step[1] * part // parts, step[1] * (part + 1) // parts
-    if step[0] > 0:
+    if step[16] == 1 and step[18] == 1:
         depthwise_jobs(pixels, border, table, weights, bias, residual, out, sizes, clamp, first, last)
     else:
         convolve_jobs(pixels, border, table, weights, bias, residual, out, sizes, clamp, first, last)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def run_steps(steps: NDArray[Any], clamps: NDArray[Any]) -> None:
-    """Run steps one after another, each a call of :func:`convolve_jobs` or :func:`depthwise_jobs`.
-
-    One call for many layers: a call from Python takes as long as a layer of a small network.
-
-    Parameters
-    ----------
-    steps : ndarray of int64, shape (S, 25)
-        Of each step: whether it is depthwise, its jobs, whether threads are worth it, the addresses of pixels, border,
-        table, weights, bias, residual and output, and its sizes.
-    clamps : ndarray of float32, shape (S, 2)
-    """
-    for s in range(len(steps)):
-        _run_step(steps[s], clamps[s], 0, 1)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def run_steps_in_parallel(steps: NDArray[Any], clamps: NDArray[Any], parts: int) -> None:
-    """Do :func:`run_steps` with the larger steps in so many parts, one a thread; each output is one part's."""
-    for s in range(len(steps)):
-        if steps[s, 2] > 0:
-            for part in prange(parts):
-                _run_step(steps[s], clamps[s], part, parts)
-        else:
-            _run_step(steps[s], clamps[s], 0, 1)
+def rows_entry(step: Any, clamp: Any, part: int, parts: int) -> None:
+    """Do one of so many parts of a step, for :func:`operators.engine_calls.address_of`."""
+    _run_step(carray(step, 25), carray(clamp, 3), part, parts)

@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill_table(
-    places: NDArray[Any], slot: NDArray[Any], images: int, size: int, channels: int, table: NDArray[Any]
-) -> bool:
+    places: NDArray[Any], source: NDArray[Any], slot: NDArray[Any], images: int, size: int, channels: int,
+    table: NDArray[Any],
+) -> bool:  # fmt: skip
     """Write where every row of every tile reads; return whether all slots are those of pixels.
 
     Parameters
     ----------
     places : ndarray of int32, shape (M, K)
-        Natural input positions in the order of the outputs' slots; ``size`` for padding.
+        Natural input positions; ``size`` or a negative number for padding.
+    source : ndarray of int32, shape (M,) or (0,)
+        Row of ``places`` for every output slot; none where they are in that order already.
     slot : ndarray of int32, shape (0, N), (1, N) or (images, N)
         Slot of every natural position; none for natural order.
     images, size, channels : int
@@ -26,23 +29,28 @@ def fill_table(
     """
     outputs, taps = places.shape
     lanes = table.shape[2]
+    for one in range(slot.shape[0]):
+        for pixel in range(size):
+            if slot[one, pixel] < 0 or slot[one, pixel] >= size:
+                return False
+    tile, lane = 0, 0
+    for image in range(images):
+        own, base = image % slot.shape[0] if slot.shape[0] > 0 else 0, image * size
+        for i in range(outputs):
+            row = source[i] if source.shape[0] > 0 else i
+            for k in range(taps):
+                place = places[row, k]
+                if place < 0 or place >= size:
+                    table[tile, k, lane] = -1
+                else:
+                    found = slot[own, place] if slot.shape[0] > 0 else place
+                    table[tile, k, lane] = (base + found) * channels
+            lane += 1
+            if lane == lanes:
+                tile, lane = tile + 1, 0
     for row in range(images * outputs, table.shape[0] * lanes):
         for k in range(taps):
             table[row // lanes, k, row % lanes] = -1
-    for image in range(images):
-        for i in range(outputs):
-            row = image * outputs + i
-            tile, lane = row // lanes, row % lanes
-            for k in range(taps):
-                place = places[i, k]
-                if place >= size:
-                    table[tile, k, lane] = -1
-                    continue
-                if slot.shape[0] > 0:
-                    place = slot[image % slot.shape[0], place]
-                    if place < 0 or place >= size:
-                        return False
-                table[tile, k, lane] = (image * size + place) * channels
     return True
 
 

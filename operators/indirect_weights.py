@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from operators.halves import CHUNK
 from operators.indirect_kernels import COLUMNS
 
 
@@ -25,13 +26,14 @@ class PackedWeights:
     bias : ndarray of float32, shape (groups * blocks * COLUMNS,)
     border : ndarray of float32, shape (max(channels, COLUMNS),)
         What padding reads.
-    clamp : ndarray of float32, shape (2,)
-        Lowest and highest output.
+    clamp : ndarray of float32, shape (3,)
+        Lowest and highest output, and the factor by which the weights are scaled.
     groups, channels, maps : int
         Groups, and input and output channels of one.
-    by_squares : bool
-        They are 16 groups of transformed weights, for :func:`operators.winograd.convolve_squares`; ``bias`` is then
-        (maps,) and comes after the groups are brought together.
+    way : {"rows", "squares", "halves"}
+        "squares": they are 16 groups of transformed weights, for :func:`operators.winograd.convolve_squares`; ``bias``
+        is then (maps,) and comes after the groups are brought together. "halves": ``blocks`` are those of
+        :func:`pack_halves`.
     """
 
     blocks: NDArray[Any]
@@ -41,7 +43,7 @@ class PackedWeights:
     groups: int
     channels: int
     maps: int
-    by_squares: bool = False
+    way: str = "rows"
 
     @property
     def depthwise(self) -> bool:
@@ -93,7 +95,7 @@ def pack_weights(
     filled = F.pad(by_group, (0, 0, 0, 0, 0, spare)).reshape(apart, blocks, COLUMNS, channels, kh * kw)
     in_order = filled.permute(0, 1, 4, 3, 2).reshape(-1).contiguous()
     start = F.pad(start.reshape(apart, together), (0, spare)).reshape(-1)
-    border, clamp = np.zeros(max(channels, COLUMNS), np.float32), np.array([low, high], np.float32)
+    border, clamp = np.zeros(max(channels, COLUMNS), np.float32), np.array([low, high, 1], np.float32)
     return PackedWeights(in_order.numpy(), start.contiguous().numpy(), border, clamp, groups, channels, maps)
 
 
@@ -109,7 +111,35 @@ def pack_squares(weight: Tensor, bias: Tensor | None, low: float = -math.inf, hi
     planes = torch.einsum("idcl,jl->ijdc", half, _TRANSFORM)
     packed = pack_weights(planes.reshape(16 * D, C, 1, 1), None, 16, low, high)
     start = torch.zeros(D) if bias is None else bias.detach().float()
-    return replace(packed, bias=start.contiguous().numpy(), by_squares=True)
+    return replace(packed, bias=start.contiguous().numpy(), way="squares")
+
+
+# Scaled weights are below 2**14, and the scale itself is a float.
+_TOP, _MOST_EXPONENT = 14, 126
+
+
+def pack_halves(weight: Tensor, bias: Tensor | None, low: float = -math.inf, high: float = math.inf) -> PackedWeights:
+    """Return weights (D, C, kh, kw), C and D multiples of 16, as operands of :mod:`operators.halves_kernels`.
+
+    ``blocks`` holds half-precision numbers, as many bytes as the weights in float32 have, in the sequence in which they
+    are read: for CHUNK times 32 values of the depth each, for 32 columns each, and for 32 values each the halves h and
+    then l, of 16 columns and of 16 more, two values of the depth side by side.
+    """
+    packed = pack_weights(weight, bias, 1, low, high)
+    depth = packed.channels * weight.shape[2] * weight.shape[3]
+    rows = torch.from_numpy(packed.blocks).reshape(-1, depth, COLUMNS)
+    largest = float(rows.abs().max()) if rows.numel() else 0.0
+    exponent = _TOP - math.frexp(largest)[1] if 0 < largest < math.inf else 0
+    scale = 2.0 ** min(exponent, _MOST_EXPONENT)
+    scaled = F.pad(rows * scale, (0, 0, 0, -depth % 32))
+    h = scaled.half()
+    parts = torch.stack([h, (scaled - h.float()).half()])
+    # (part, block, step, pair, value of the pair, half of the columns, column)
+    parts = parts.reshape(2, len(rows), -1, 16, 2, 2, 16).permute(2, 1, 0, 5, 3, 6, 4)
+    chunks = [chunk.transpose(0, 1).reshape(-1) for chunk in torch.split(parts, CHUNK)]
+    clamp = packed.clamp.copy()
+    clamp[2] = scale
+    return replace(packed, blocks=torch.cat(chunks).numpy(), clamp=clamp, way="halves")
 
 
 class WeightCache:
@@ -135,14 +165,17 @@ class WeightCache:
         norm: nn.BatchNorm2d | None = None,
         low: float = -math.inf,
         high: float = math.inf,
-        by_squares: bool = False,
+        way: str = "rows",
     ) -> PackedWeights:
         """Return the packed weights of a layer with ``weight``, ``bias`` and ``groups``, and of its batch norm."""
         of = self._state(conv, norm)
         if self._packed is None or of is None or of != self._of:
             weight, bias = fold_norm(conv.weight, conv.bias, norm)
-            made = pack_squares(weight, bias, low, high) if by_squares else None
-            self._of, self._packed = of, made or pack_weights(weight, bias, conv.groups, low, high)
+            if way == "rows":
+                made = pack_weights(weight, bias, conv.groups, low, high)
+            else:
+                made = (pack_squares if way == "squares" else pack_halves)(weight, bias, low, high)
+            self._of, self._packed = of, made
         return self._packed
 
     def unchanged(self, conv: Any, norm: nn.BatchNorm2d | None = None) -> PackedWeights | None:

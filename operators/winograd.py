@@ -4,7 +4,6 @@ The key is in the table of the input transform and in that of the output transfo
 over squares. Neither transform stores a pixel or a feature: only differences and sums of a square's.
 """
 
-import threading
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from operators.engine_scratch import scratch
 from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
 from operators.geometry import Window
@@ -118,18 +118,10 @@ def _products(count: int, channels: int, maps: int) -> tuple[Tensor, tuple[int, 
     return table, sizes, 16 * -(-maps // COLUMNS), 16 * count * channels * maps >= _PARALLEL_PRODUCTS
 
 
-_scratch = threading.local()
-
-
-def _planes(count: int, channels: int, which: int) -> NDArray[Any]:
-    """Return planes (16, count, channels) of this thread's scratch memory: fresh memory costs page faults."""
-    held = getattr(_scratch, "held", None)
-    if held is None:
-        held = _scratch.held = [np.empty(0, np.float32), np.empty(0, np.float32)]
+def _planes(count: int, channels: int, which: str) -> NDArray[Any]:
+    """Return planes (16, count, channels) of this thread's scratch memory."""
     size = 16 * count * channels
-    if held[which].size < size:
-        held[which] = np.empty(size, np.float32)
-    planes: NDArray[Any] = held[which][:size].reshape(16, count, channels)
+    planes: NDArray[Any] = scratch(which, size)[:size].reshape(16, count, channels)
     return planes
 
 
@@ -150,14 +142,14 @@ def convolve_squares(
     turns = -(-B * T // max(_FEWEST_SQUARES, _PLANES // (16 * (C + D))))
     # Equal turns of whole tiles.
     at_once = min(B * T, -(-B * T // (turns * ROWS)) * ROWS)
-    before, after = _planes(at_once, C, 0), _planes(at_once, D, 1)
+    before, after = _planes(at_once, C, "before"), _planes(at_once, D, "after")
     squares, pixels, written = table.numpy(), flat(rows), flat(out)
     held = np.zeros(D, np.float32) if residual is None else flat(residual)
     no_bias = np.zeros(16 * -(-D // COLUMNS) * COLUMNS, np.float32)
     for start in range(0, B * T, at_once):
         last = min(start + at_once, B * T)
         if last - start < at_once:
-            before, after = _planes(last - start, C, 0), _planes(last - start, D, 1)
+            before, after = _planes(last - start, C, "before"), _planes(last - start, D, "after")
         read, sizes, jobs, worth_it = _products(last - start, C, D)
         parts = threads_for(last - start) if worth_it else 1
         inside = (pixels, packed.border, squares, C, N * C, before, start, start, last)

@@ -19,6 +19,12 @@ F32 = torch.float32
 pytestmark = pytest.mark.skipif(LANES < 8, reason="needs a processor with AVX2")
 
 
+@pytest.fixture(autouse=True)
+def no_matrix_unit(monkeypatch):
+    """Where there is one, it is quicker still."""
+    monkeypatch.setattr("operators.engine_indirect.suits_halves", lambda *_: False)
+
+
 def layer(draw, size, channels=64, maps=80, padding=1, mode="zeros", bias=True):
     """Return a keyed layer with whole-number weights, its plain twin, and its orders."""
     plain = nn.Conv2d(channels, maps, 3, padding=padding, padding_mode=mode, bias=bias).requires_grad_(False)
@@ -28,7 +34,7 @@ def layer(draw, size, channels=64, maps=80, padding=1, mode="zeros", bias=True):
     sigma = draw.order(size)
     tau = draw.order(tuple(n + 2 * padding - 2 for n in size))
     keyed = KeyedConv2d(plain, size, sigma, tau)
-    assert keyed.by_squares
+    assert keyed.way == "squares"
     return keyed, plain, sigma, tau
 
 
