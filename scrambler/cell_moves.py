@@ -1,10 +1,11 @@
-"""`CellMoves`: a large permutation that moves whole cells, such as quads, without a table of every photosite."""
+"""`CellMoves`: a permutation that moves whole cells, such as quads, without a table of every photosite."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from scrambler.cells import Cells, move_cells
@@ -12,6 +13,9 @@ from scrambler.permutation import Permutation
 from scrambler.threads import share
 
 _TASKS = 16
+_SMALL = 1 << 18
+"""Frames below this stay in the cache: one pass moves their cells where they belong. The kernel's division by
+multiplication is right as long as cell number times columns is below 2**40, which this keeps it far from."""
 
 
 class CellMoves:
@@ -50,10 +54,64 @@ class CellMoves:
         """Move the cells of frames given as (batch, N, channels)."""
         channels = rows.shape[2]
         for row, target in zip(rows, out, strict=True):
+            if self.size < _SMALL:
+                for cells, permutation in self._kinds:
+                    _move_small(cells, permutation, row, target, self._shape[1], inverse=inverse)
+                continue
             frame, moved = (part.reshape(*self._shape, channels) for part in (row, target))
             for cells, permutation in self._kinds:
                 _move_kind(cells, permutation, frame, moved, inverse=inverse)
         return True
+
+
+def _move_small(
+    cells: Cells, permutation: Permutation, frame: NDArray[Any], moved: NDArray[Any], width: int, *, inverse: bool
+) -> None:
+    """Move one kind of cells from one frame, given as (N, C), to another."""
+    channels = frame.shape[1]
+    frame, moved = frame.reshape(-1), moved.reshape(-1)
+    # All in items from here on: a photosite's channels lie side by side.
+    row, first = width * channels, (cells.top * width + cells.left) * channels
+    across, step = cells.size[1] * channels, cells.step[1] * channels
+    word = across * frame.itemsize
+    places = (row * frame.itemsize, first * frame.itemsize, frame.ctypes.data, moved.ctypes.data)
+    if across == step and word in (2, 4, 8) and not any(place % word for place in places):
+        # The photosites of a cell's row fill one machine word: move them as one.
+        frame, moved = frame.view(f"u{word}"), moved.view(f"u{word}")
+        row, first, across, step = row // across, first // across, 1, 1
+    layout = (cells.grid[1], cells.size[0], across, cells.step[0] * row, step, row)
+    _move_lines(frame[first:], permutation.source, layout, moved[first:], inverse)
+
+
+@njit(cache=True, nogil=True)
+def _move_lines(
+    frame: NDArray[Any],
+    source: NDArray[Any],
+    layout: tuple[int, int, int, int, int, int],
+    moved: NDArray[Any],
+    inverse: bool,
+) -> None:
+    """Copy cell ``source[k]`` of a flat frame to cell k, or back; a line of cells at a time, which is vector code."""
+    columns, height, width, down, right, row = layout
+    reciprocal = np.uint64((1 << 40) // columns + 1)
+    per_line, below, beside = np.uint64(columns), np.uint64(down), np.uint64(right)
+    far = np.empty(columns, np.uint64)
+    for line in range(source.size // columns):
+        cell = source[line * columns : (line + 1) * columns]
+        for c in range(columns):
+            k = np.uint64(cell[c])
+            r = (k * reciprocal) >> np.uint64(40)  # k // columns
+            far[c] = r * below + (k - r * per_line) * beside
+        for y in range(height):
+            for x in range(width):
+                inside = np.uint64(y * row + x)
+                near = np.uint64(line * down) + inside
+                if inverse:
+                    for c in range(columns):
+                        moved[far[c] + inside] = frame[near + np.uint64(c) * beside]
+                else:
+                    for c in range(columns):
+                        moved[near + np.uint64(c) * beside] = frame[far[c] + inside]
 
 
 def _move_kind(

@@ -6,7 +6,6 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO
 
 if sys.platform != "win32":
@@ -39,27 +38,30 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bin
     binary file
         Open for writing.
     """
-    path = Path(path)
+    folder, name = os.path.split(os.fspath(path))
     # Names are at most 255 bytes long; the temporary one must not be the longer.
-    start = os.fsencode(path.name)[:100].decode("utf-8", "ignore")
-    temporary = path.with_name(f".{start}.{secrets.token_hex(8)}.shufflecam-tmp")
+    start = os.fsencode(name)[:100].decode("utf-8", "ignore")
+    temporary = os.path.join(folder, f".{start}.{secrets.token_hex(8)}.shufflecam-tmp")
     owner = -1
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(handle, "wb") as file:
-            # A second handle, because the lock says that somebody is at work until the file has its name.
-            owner = os.dup(handle)
-            try_lock(owner)
-            yield file
-        temporary.replace(path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                # A second handle, because the lock says that somebody is at work until the file has its name.
+                owner = os.dup(handle)
+                try_lock(owner)
+                yield file
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
     except OSError as error:
         # The user gave this path, not the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         if owner >= 0:
             os.close(owner)
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -97,14 +99,15 @@ def sweep_temporaries(folder: str | os.PathLike[str]) -> int:
     swept = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            if _TEMPORARY.fullmatch(name) and _is_abandoned(os.path.join(parent, name)):
+            if _TEMPORARY.fullmatch(name) and is_abandoned(os.path.join(parent, name)):
                 with suppress(OSError):
                     os.unlink(os.path.join(parent, name))
                     swept += 1
     return swept
 
 
-def _is_abandoned(path: str) -> bool:
+def is_abandoned(path: str | os.PathLike[str]) -> bool:
+    """Tell whether the process that locked a file or folder has ended; where there are no locks, that is unknown."""
     if sys.platform == "win32":
         return False
     try:

@@ -20,7 +20,8 @@ Measured for feistel beside the table (tests/scrambler/test_generators.py; signi
 of mean 1, photosites against slots are uniform (chi-squared), the correlation between the addresses of neighbouring
 slots is 0 within its error, neighbouring slots get neighbouring photosites no more often than chance has it, and the
 orders of neighbouring nonces agree no more often than unrelated ones. The light one fails: on a grid of 8 x 12,
-neighbours stay neighbours a fifth more often than by chance.
+neighbours stay neighbours 7 % more often than by chance, ten standard errors. The cards hold the figures of 20,000
+orders each.
 """
 
 from dataclasses import dataclass
@@ -37,6 +38,31 @@ from scrambler.uniform import shuffle_segments
 TABLE = "table"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Statistics of 20,000 orders of a grid of 8 x 12 cells under one key, of nonces that count up.
+
+    Attributes
+    ----------
+    fixed_points : float
+        Cells of an order that stay; 1 expected, with a standard error of 0.007.
+    agreements : float
+        Slots that read the same cell in the orders of neighbouring nonces; 1 expected, 0.010.
+    chi_squared_p : float
+        Probability of a table of photosites against slots at least as uneven; below 0.001 would be a failure.
+    neighbours : float
+        Slots whose cell follows that of the slot before; 1 expected, 0.007.
+    correlation : float
+        Between the cells of neighbouring slots; -0.0105 expected, 0.0007.
+    """
+
+    fixed_points: float
+    agreements: float
+    chi_squared_p: float
+    neighbours: float
+    correlation: float
+
+
 @dataclass(frozen=True)
 class GeneratorCard:
     """What there is to know about an address generator before using it.
@@ -49,19 +75,37 @@ class GeneratorCard:
         What it keeps.
     strength : str
         What is known about its orders, in one line; the module's text has the rest.
+    measured : Measured
+        What its orders look like.
     """
 
     name: str
     memory: str
     strength: str
+    measured: Measured
 
 
 GENERATORS = {
     card.name: card
     for card in (
-        GeneratorCard(TABLE, "one entry an address", "every order equally likely"),
-        GeneratorCard("feistel", "12 round keys", "cryptographic round keys, no proof; passes the table's tests"),
-        GeneratorCard("light", "6 round keys", "no security claim"),
+        GeneratorCard(
+            TABLE,
+            "one entry an address",
+            "every order equally likely",
+            Measured(fixed_points=1.005, agreements=1.0, chi_squared_p=0.18, neighbours=1.004, correlation=-0.0112),
+        ),
+        GeneratorCard(
+            "feistel",
+            "12 round keys",
+            "cryptographic round keys, no proof; passes the table's tests",
+            Measured(fixed_points=1.001, agreements=0.989, chi_squared_p=0.75, neighbours=1.003, correlation=-0.011),
+        ),
+        GeneratorCard(
+            "light",
+            "6 round keys",
+            "no security claim",
+            Measured(fixed_points=0.993, agreements=1.004, chi_squared_p=0.78, neighbours=1.075, correlation=-0.0092),
+        ),
     )
 }
 

@@ -17,7 +17,6 @@ from scrambler.keyed import READOUT, keyed_permutation, permutation_seed
 from scrambler.nonce import FixedNonceGuard, check_nonce, guarded_nonces, nonces_for
 from scrambler.patterns import PatternCard, parse_pattern
 from scrambler.permutation import Permutation
-from scrambler.uniform import ROUTE_FROM
 
 BAYER = (2, 2)
 
@@ -117,7 +116,7 @@ class Multiplexer:
         """
         unit = check_unit(unit or self.unit_for(rgb=False))
         card, number = parse_pattern(self.pattern)
-        count, shape = count_and_shape(size)
+        _, shape = count_and_shape(size)
         if shape is None:
             raise PatternError(f"size of a frame is (H, W), got {size!r}.")
         if nonce is None:
@@ -132,10 +131,7 @@ class Multiplexer:
         ]
         if unit == "pixel" and kinds:  # the cells are the photosites: nothing moves beside them
             return kinds[0][1].with_shape(shape)
-        moves = CellMoves(shape, kinds)
-        if count < ROUTE_FROM:
-            return Permutation.of_valid(moves.source(), shape=shape)
-        return Permutation.of_mover(moves, shape)
+        return Permutation.of_mover(CellMoves(shape, kinds), shape)
 
     def seed(
         self, size: tuple[int, int], nonce: bytes, unit: str | None = None, period: tuple[int, int] = BAYER

@@ -101,6 +101,7 @@ class Camera:
             raise CaptureError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
         self.sampler = sampler
         self._maps: FixedMaps | None = None
+        self._like: tuple[tuple[float, float], RawFrame] | None = None
 
     def __repr__(self) -> str:
         readout = "" if self.multiplexer is None else f", {self.multiplexer!r}, stage={self.stage!r}"
@@ -284,9 +285,16 @@ class Camera:
 
     def natural_frame(self, codes: NDArray[np.uint16], exposure_s: float) -> RawFrame:
         """Return a frame of this camera with codes in natural order."""
+        like, settings = self._like, (exposure_s, self.gain)
+        if like is None or like[0] != settings:
+            like = self._like = settings, self._empty_frame(exposure_s)
+        return like[1].with_codes(codes)
+
+    def _empty_frame(self, exposure_s: float) -> RawFrame:
+        """Return what all frames of this exposure have in common."""
         params = self.params
         return RawFrame(
-            mosaic=codes,
+            mosaic=np.zeros((1, 1), np.uint16),
             cfa=params.cfa,
             bit_depth=params.bit_depth,
             black_level=np.full(cfa_tile(params.cfa).shape, params.black_level_dn),

@@ -1,9 +1,13 @@
 """The camera's own colours: linear sRGB to what its filters see, and the way back."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sensor.srgb import LUMINANCE, XYZ_FROM_SRGB
+
+_SRGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_SRGB)
 
 
 def camera_response(color_matrix: ArrayLike, white_balance: ArrayLike) -> NDArray[np.float64]:
@@ -26,8 +30,14 @@ def camera_response(color_matrix: ArrayLike, white_balance: ArrayLike) -> NDArra
     ndarray of float64, shape (4, 3)
         Rows red, green, blue and clear; a photosite without a filter sees luminance.
     """
-    colours = np.linalg.inv(np.asarray(color_matrix, np.float64)) / np.asarray(white_balance, np.float64)[:, None]
-    return np.vstack([colours, LUMINANCE])
+    matrix, gains = np.asarray(color_matrix, np.float64), np.asarray(white_balance, np.float64)
+    return _response(matrix.tobytes(), gains.tobytes()).copy()
+
+
+@lru_cache(maxsize=64)  # all frames of a camera ask for the same, and the inverse of a matrix takes longer to find
+def _response(color_matrix: bytes, white_balance: bytes) -> NDArray[np.float64]:
+    matrix, gains = np.frombuffer(color_matrix).reshape(3, 3), np.frombuffer(white_balance)
+    return np.vstack([np.linalg.inv(matrix) / gains[:, None], LUMINANCE])
 
 
 def camera_from_xyz(color_matrix: ArrayLike, white_balance: ArrayLike) -> NDArray[np.float64]:
@@ -35,4 +45,4 @@ def camera_from_xyz(color_matrix: ArrayLike, white_balance: ArrayLike) -> NDArra
 
     Source: Adobe, "Digital Negative Specification", version 1.4, chapter 6.
     """
-    return np.asarray(camera_response(color_matrix, white_balance)[:3] @ np.linalg.inv(XYZ_FROM_SRGB), np.float64)
+    return np.asarray(camera_response(color_matrix, white_balance)[:3] @ _SRGB_FROM_XYZ, np.float64)

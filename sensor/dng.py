@@ -29,22 +29,19 @@ Tags = dict[int, tuple[int, Any]]
 """Tag number to field type and value: bytes for the byte types, else a sequence of numbers."""
 
 
-def dng_bytes(
-    mosaic: NDArray[np.uint16], tags: Tags, exif: Tags, bits: int = 16
-) -> tuple[bytes, NDArray[np.uint16] | NDArray[np.uint8]]:
-    """Return the header of a little-endian DNG and the pixels that follow it.
+def dng_header(shape: tuple[int, int], tags: Tags, exif: Tags, bits: int = 16) -> bytes:
+    """Return what comes before the pixels in a little-endian DNG.
 
     Parameters
     ----------
-    mosaic : ndarray of uint16, shape (H, W)
-        Stored uncompressed, as one strip.
+    shape : (int, int)
+        Height and width of the mosaic, stored uncompressed, as one strip.
     tags, exif : Tags
         Fields of the main directory (what describes the strip is added here) and of the Exif directory.
     bits : int
-        16 for little-endian words; less for codes without gaps, see :func:`sensor.bit_packing.pack_rows`.
+        Of one code, as for :func:`dng_pixels`.
     """
-    height, width = mosaic.shape
-    pixels = mosaic.astype("<u2", copy=False) if bits == 16 else pack_rows(mosaic, bits)
+    height, width = shape
     fields: Tags = {
         254: (LONG, [0]),  # a full-resolution image
         256: (LONG, [width]),
@@ -54,27 +51,47 @@ def dng_bytes(
         _STRIP_OFFSETS: (LONG, [0]),
         277: (SHORT, [1]),
         278: (LONG, [height]),
-        279: (LONG, [pixels.nbytes]),
+        279: (LONG, [height * -(-width * bits // 8)]),
         284: (SHORT, [1]),
         _EXIF_POINTER: (LONG, [0]),
         **tags,
     }
-    # Sizes do not depend on the two pointers, so lay out once with zeros to learn where things fall.
-    exif_at = 8 + len(_directory(fields, 8))
-    data_at = -(-(exif_at + len(_directory(exif, exif_at))) // 16) * 16
-    fields[_EXIF_POINTER] = (LONG, [exif_at])
-    fields[_STRIP_OFFSETS] = (LONG, [data_at])
-    header = struct.pack("<2sHI", b"II", 42, 8) + _directory(fields, 8) + _directory(exif, exif_at)
-    return header.ljust(data_at, b"\0"), pixels
+    # Sizes do not depend on the two pointers, so lay out with zeros to learn where things fall.
+    main, second = _encoded(fields), _encoded(exif)
+    exif_at = 8 + _size(main)
+    data_at = -(-(exif_at + _size(second)) // 16) * 16
+    main |= _encoded({_EXIF_POINTER: (LONG, [exif_at]), _STRIP_OFFSETS: (LONG, [data_at])})
+    header = struct.pack("<2sHI", b"II", 42, 8) + _directory(main, 8) + _directory(second, exif_at)
+    return header.ljust(data_at, b"\0")
 
 
-def _directory(fields: Tags, at: int) -> bytes:
+def dng_pixels(mosaic: NDArray[np.uint16], bits: int = 16) -> NDArray[np.uint16] | NDArray[np.uint8]:
+    """Return a mosaic as a DNG stores it.
+
+    Parameters
+    ----------
+    mosaic : ndarray of uint16, shape (H, W)
+    bits : int
+        16 for little-endian words; less for codes without gaps, see :func:`sensor.bit_packing.pack_rows`.
+    """
+    return mosaic.astype("<u2", copy=False) if bits == 16 else pack_rows(mosaic, bits)
+
+
+def _encoded(fields: Tags) -> dict[int, tuple[int, int, bytes]]:
+    """Return type, TIFF count and bytes of each field."""
+    return {tag: (kind, *_packed(kind, value)) for tag, (kind, value) in fields.items()}
+
+
+def _size(fields: dict[int, tuple[int, int, bytes]]) -> int:
+    """Return the bytes of one image file directory and of its longer values, each padded to an even number."""
+    return 2 + 12 * len(fields) + 4 + sum(len(data) + len(data) % 2 for _, _, data in fields.values() if len(data) > 4)
+
+
+def _directory(fields: dict[int, tuple[int, int, bytes]], at: int) -> bytes:
     """Return one image file directory that starts at byte ``at``, with its longer values behind it."""
-    entries, values = b"", b""
+    entries, values = bytearray(), bytearray()
     values_at = at + 2 + 12 * len(fields) + 4
-    for tag in sorted(fields):
-        kind, value = fields[tag]
-        data, count = _packed(kind, value)
+    for tag, (kind, count, data) in sorted(fields.items()):
         if len(data) > 4:
             offset = struct.pack("<I", values_at + len(values))
             values += data + b"\0" * (len(data) % 2)
@@ -84,17 +101,17 @@ def _directory(fields: Tags, at: int) -> bytes:
     return struct.pack("<H", len(fields)) + entries + struct.pack("<I", 0) + values
 
 
-def _packed(kind: int, value: Any) -> tuple[bytes, int]:
-    """Return the bytes of a value and its TIFF count."""
+def _packed(kind: int, value: Any) -> tuple[int, bytes]:
+    """Return the TIFF count of a value and its bytes."""
     if kind == ASCII:
         text = value.encode("ascii", "replace") + b"\0"
-        return text, len(text)
+        return len(text), text
     if kind in (BYTE, UNDEFINED):
-        return bytes(value), len(value)
+        return len(value), bytes(value)
     if kind in (RATIONAL, SRATIONAL):
         pairs = [number for item in value for number in _ratio(item)]
-        return struct.pack("<" + _LETTER[kind] * len(value), *pairs), len(value)
-    return struct.pack("<" + _LETTER[kind] * len(value), *value), len(value)
+        return len(value), struct.pack("<" + _LETTER[kind] * len(value), *pairs)
+    return len(value), struct.pack("<" + _LETTER[kind] * len(value), *value)
 
 
 @lru_cache(maxsize=1024)  # the numbers of one camera repeat from frame to frame, and a fraction takes long to find

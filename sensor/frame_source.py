@@ -1,12 +1,13 @@
 """A camera that keeps delivering: shuffled frames at the sensor's own pace, to an iterator or as octets."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import BinaryIO
 
 from sensor.camera import Camera
+from sensor.cfa import cfa_tile
 from sensor.errors import CaptureError
 from sensor.headerless import frame_octets
 from sensor.mipi_packing import check_packing
@@ -29,7 +30,7 @@ class FrameSource:
     camera : Camera
         What exposes and reads out.
     scenes : sequence of Scene
-        Shown one after the other, again and again.
+        Shown one after the other, again and again; the frames of all have one size.
     exposure_s : float
         Exposure time; the frame time is at least that.
     frames : int or None
@@ -48,30 +49,49 @@ class FrameSource:
     """
 
     camera: Camera
-    scenes: Iterable[Scene]
+    scenes: Sequence[Scene]
     exposure_s: float = REFERENCE_EXPOSURE_S
     frames: int | None = None
     paced: bool = True
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def period_s(self, shape: tuple[int, int]) -> float:
-        """Return the time from one frame of this size to the next."""
-        return max(frame_time_s(self.camera.params, shape), self.exposure_s)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Size (H, W) of the frames.
+
+        Raises
+        ------
+        CaptureError
+            If there is no scene, or scenes of several sizes: nothing in a stream of octets tells where a frame ends.
+        """
+        if self.camera.shape is not None:
+            return self.camera.shape
+        rows, columns = cfa_tile(self.camera.params.cfa).shape
+        sizes = {(scene.shape[0] // rows * rows, scene.shape[1] // columns * columns) for scene in self.scenes}
+        if not sizes:
+            raise CaptureError("a frame source needs at least one scene")
+        if len(sizes) > 1:
+            listed = ", ".join(f"{width} x {height}" for height, width in sorted(sizes))
+            raise CaptureError(f"the frames of a stream have one size, and these scenes give several: {listed}")
+        return sizes.pop()
+
+    @property
+    def period_s(self) -> float:
+        """Time from one frame to the next."""
+        return max(frame_time_s(self.camera.params, self.shape), self.exposure_s)
 
     def __iter__(self) -> Iterator[RawFrame]:
-        scenes = list(self.scenes)
-        if not scenes:
-            raise CaptureError("a frame source needs at least one scene")
+        period_s = self.period_s
         due: float | None = None
-        for number, scene in enumerate(islice(cycle(scenes), self.frames)):
+        for number, scene in enumerate(islice(cycle(self.scenes), self.frames)):
             frame = self.camera.capture(scene, self.exposure_s, frame=number)
             if self.paced:
                 now = self.clock()
                 due = now if due is None else max(due, now)
                 if due > now:
                     self.sleep(due - now)
-                due += self.period_s(frame.shape)
+                due += period_s
             yield frame
 
 

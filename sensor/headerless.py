@@ -1,6 +1,8 @@
-"""Headerless raw files: nothing but packed rows, as cameras, FPGAs and capture tools write them."""
+"""Headerless raw files and streams: nothing but packed rows, as cameras, FPGAs and capture tools write them."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,30 +86,95 @@ def read_headerless(
     RawFileError
         Naming the file, when it is missing, its size is not that of one frame, or its codes do not fit.
     """
-    height, width = shape
-    if min(shape) < 1 or height * width > MAX_PX:
-        raise RawFileError(f"{path}: a frame of {height} x {width} photosites is not supported")
     try:
-        tile = cfa_tile(cfa)
-        wanted = height * row_octets(width, bits, packing)
+        wanted = frame_size_octets(shape, bits, packing)
+        if not Path(path).is_file() and Path(path).exists():
+            raise RawFileError("this is no file")
         given = Path(path).stat().st_size
         if given != wanted:
             cut = "the file is cut short" if given < wanted else "the file is too long"
-            raise RawFileError(
-                f"{cut}: {width} x {height} photosites of {bits} bits, packing {packing}, take {wanted} octets,"
-                f" and it has {given}"
-            )
-        octets = np.fromfile(path, np.uint8).reshape(height, -1)
-        return RawFrame(
-            mosaic=unpack(octets, width, bits, packing),
-            cfa=cfa,
-            bit_depth=bits,
-            black_level=np.full(tile.shape, black_level),
-            white_level=(1 << bits) - 1 if white_level is None else white_level,
-            white_balance=np.ones(3),
-            color_matrix=np.eye(3),
-        )
+            raise RawFileError(f"{cut}: {_frame_takes(shape, bits, packing)}, and it has {given}")
+        return _frame(np.fromfile(path, np.uint8), shape, cfa, bits, packing, black_level, white_level)
     except OSError as error:
         raise RawFileError(f"{path}: cannot read the file ({error.strerror})") from None
     except ValueError as error:
         raise RawFileError(f"{path}: {error}") from None
+
+
+def read_stream(
+    file: BinaryIO,
+    *,
+    shape: tuple[int, int],
+    cfa: str,
+    bits: int,
+    packing: str,
+    black_level: float = 0.0,
+    white_level: int | None = None,
+) -> Iterator[RawFrame]:
+    """Yield frame after frame until the stream ends; inverse of :func:`sensor.frame_source.write_stream`.
+
+    Parameters
+    ----------
+    file : binary file
+        Such as a pipe, or a file with several frames.
+    shape, cfa, bits, packing, black_level, white_level
+        As for :func:`read_headerless`.
+
+    Raises
+    ------
+    RawFileError
+        When the stream ends inside a frame, or its codes do not fit.
+    """
+    wanted = frame_size_octets(shape, bits, packing)
+    number = 0
+    while octets := file.read(wanted):
+        while len(octets) < wanted and (more := file.read(wanted - len(octets))):  # a pipe gives what it has
+            octets += more
+        if len(octets) < wanted:
+            raise RawFileError(
+                f"the stream is cut short in frame {number}: {_frame_takes(shape, bits, packing)}, and it has"
+                f" {len(octets)} more"
+            )
+        yield _frame(np.frombuffer(octets, np.uint8), shape, cfa, bits, packing, black_level, white_level)
+        number += 1
+
+
+def frame_size_octets(shape: tuple[int, int], bits: int, packing: str) -> int:
+    """Return how many octets a frame takes.
+
+    Raises
+    ------
+    RawFileError
+        For a packing that there is not, or a frame without photosites or with too many.
+    """
+    height, width = shape
+    if min(shape) < 1 or height * width > MAX_PX:
+        raise RawFileError(f"a frame of {height} x {width} photosites is not supported")
+    return height * row_octets(width, bits, packing)
+
+
+def _frame_takes(shape: tuple[int, int], bits: int, packing: str) -> str:
+    wanted = frame_size_octets(shape, bits, packing)
+    return f"{shape[1]} x {shape[0]} photosites of {bits} bits, packing {packing}, take {wanted} octets"
+
+
+def _frame(
+    octets: NDArray[np.uint8],
+    shape: tuple[int, int],
+    cfa: str,
+    bits: int,
+    packing: str,
+    black_level: float,
+    white_level: int | None,
+) -> RawFrame:
+    """Return the frame in so many octets."""
+    tile = cfa_tile(cfa)
+    return RawFrame(
+        mosaic=unpack(octets.reshape(shape[0], -1), shape[1], bits, packing),
+        cfa=cfa,
+        bit_depth=bits,
+        black_level=np.full(tile.shape, black_level),
+        white_level=(1 << bits) - 1 if white_level is None else white_level,
+        white_balance=np.ones(3),
+        color_matrix=np.eye(3),
+    )

@@ -1,6 +1,8 @@
 """Read a picture file whole, or say in one sentence why not."""
 
 import contextlib
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +61,15 @@ def decoded_image(path: str | Path) -> Any:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        if path.is_dir():
+        status = os.stat(path)  # before opening it, because a pipe would never open
+        if stat.S_ISDIR(status.st_mode):
             raise SceneError(f"{path}: this is a folder, not a picture")
-        size = path.stat().st_size
-        if size == 0:
+        if status.st_size == 0:
             raise SceneError(f"{path}: the file is empty")
-        if size > _MAX_FILE_BYTES:
+        if status.st_size > _MAX_FILE_BYTES:
             raise SceneError(f"{path}: the file is over 2 GB; give a smaller picture")
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
     except OSError as error:
         raise SceneError(f"{path}: cannot read the picture ({error.strerror})") from None
 
@@ -94,7 +97,7 @@ def _jpeg_has_end(data: bytes) -> bool:
             at += 1  # a fill byte
             continue
         if marker == 0xDA:
-            return data.find(b"\xff\xd9", at) >= 0
+            return data.rfind(b"\xff\xd9", at) >= 0  # from the end, where it nearly always is
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return False
 

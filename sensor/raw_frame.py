@@ -2,7 +2,8 @@
 
 import math
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -121,10 +122,7 @@ class RawFrame:
             raise RawFrameError(f"key_id must be 16 hexadecimal digits, got {self.key_id!r}")
         if self.nonce is not None and len(self.nonce) != 16:
             raise RawFrameError(f"a nonce is 16 bytes, got {len(self.nonce)}")
-        if mosaic.flags.writeable or not mosaic.flags.c_contiguous:
-            mosaic = np.array(mosaic, order="C")
-            mosaic.flags.writeable = False
-        object.__setattr__(self, "mosaic", mosaic)
+        object.__setattr__(self, "mosaic", _unchanging(mosaic))
 
     def _number(self, name: str, kind: type[int] | type[float]) -> None:
         """Store an attribute as a plain number of its kind; NumPy's numbers are welcome."""
@@ -205,9 +203,19 @@ class RawFrame:
         return self._in_natural_order(self.mosaic)
 
     def _in_natural_order(self, mosaic: NDArray[np.uint16]) -> Self:
-        return replace(
-            self, mosaic=mosaic, key_id=None, nonce=None, pattern=None, unit=None, stage=None, generator=None
-        )
+        return self._with(mosaic, dict.fromkeys(("key_id", "nonce", "pattern", "unit", "stage", "generator")))
+
+    def with_codes(self, mosaic: NDArray[np.uint16]) -> Self:
+        """Return a frame like this one with other codes, uint16 of shape (H, W): for cameras, whose frames are alike.
+
+        Nothing else changes, so nothing else is checked again.
+        """
+        return self._with(_unchanging(mosaic), {})
+
+    def _with(self, mosaic: NDArray[np.uint16], readout: Mapping[str, object]) -> Self:
+        frame = object.__new__(type(self))
+        vars(frame).update(vars(self), mosaic=mosaic, **readout)
+        return frame
 
     def shuffle(self, multiplexer: Multiplexer, nonce: bytes | None = None) -> Self:
         """Return the frame as if the sensor had read it out through ``multiplexer``.
@@ -235,16 +243,15 @@ class RawFrame:
         unit = multiplexer.unit_for(rgb=False)
         rows, columns = cfa_tile(self.cfa).shape
         permutation = multiplexer.permutation(self.shape, nonce, unit=unit, period=(rows, columns))
-        return replace(
-            self,
-            mosaic=_owned(permutation.shuffle(self.mosaic)),
-            key_id=multiplexer.key.id,
-            nonce=nonce,
-            pattern=multiplexer.pattern,
-            unit=unit,
-            stage="post-adc",
-            generator=multiplexer.generator,
-        )
+        readout = {
+            "key_id": multiplexer.key.id,
+            "nonce": nonce,
+            "pattern": multiplexer.pattern,
+            "unit": unit,
+            "stage": "post-adc",
+            "generator": multiplexer.generator,
+        }
+        return self._with(_owned(permutation.shuffle(self.mosaic)), readout)
 
     def save(self, path: str | Path, *, packed: bool = False) -> None:
         """Write the frame as DNG, replacing ``path`` in one step; see :func:`sensor.raw_writer.save_dng`."""
@@ -257,6 +264,14 @@ class RawFrame:
             return cls(**load_raw(path))
         except RawFrameError as error:
             raise RawFileError(f"{path}: {error}") from None
+
+
+def _unchanging(mosaic: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return an array that nobody can write to: itself or a copy."""
+    if mosaic.flags.writeable or not mosaic.flags.c_contiguous:
+        mosaic = np.array(mosaic, order="C")
+        mosaic.flags.writeable = False
+    return mosaic
 
 
 def _owned(mosaic: Any) -> NDArray[np.uint16]:

@@ -6,10 +6,24 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scrambler.files import atomic_file
 from sensor.cfa import MONO, cfa_tile
 from sensor.colour import camera_from_xyz
-from sensor.dng import ASCII, BYTE, DOUBLE, PRIVATE_DATA, RATIONAL, SHORT, SRATIONAL, UNDEFINED, Tags, dng_bytes
+from sensor.dng import (
+    ASCII,
+    BYTE,
+    DOUBLE,
+    PRIVATE_DATA,
+    RATIONAL,
+    SHORT,
+    SRATIONAL,
+    UNDEFINED,
+    Tags,
+    dng_header,
+    dng_pixels,
+)  # fmt: skip
 from sensor.errors import RawFileError
 from sensor.raw_file import MAX_PX
 
@@ -18,6 +32,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 PRIVATE_PREFIX = b"ShuffleCam\0"
+
+_TEMPLATES: dict[object, tuple[bytes, bytes]] = {}
+_MOST_TEMPLATES = 16
 
 MIN_SIDE_PX = 22
 """LibRaw refuses smaller frames."""
@@ -44,8 +61,18 @@ def save_dng(frame: RawFrame, path: str | Path, *, packed: bool = False) -> None
     RawFileError
         When the frame is too small, the name has another ending, or the file cannot be written.
     """
-    where = Path(path)
-    if where.suffix.lower() != ".dng":
+    parts = dng_parts(frame, path, packed=packed)
+    try:
+        with atomic_file(path) as file:
+            for part in parts:
+                file.write(part)
+    except OSError as error:
+        raise RawFileError(f"{path}: cannot write the file ({error.strerror})") from None
+
+
+def dng_parts(frame: RawFrame, path: str | Path, *, packed: bool = False) -> tuple[bytes, memoryview]:
+    """Return what :func:`save_dng` writes, header and pixels, without writing it; parameters and errors likewise."""
+    if Path(path).suffix.lower() != ".dng":
         raise RawFileError(f"{path}: frames are saved as DNG; let the name end in .dng")
     height, width = frame.shape
     if min(height, width) < MIN_SIDE_PX:
@@ -60,13 +87,26 @@ def save_dng(frame: RawFrame, path: str | Path, *, packed: bool = False) -> None
             f"{path}: the frame has codes of more than {frame.bit_depth} bits; save it with packed=False"
         )
     bits = frame.bit_depth if packed else 16
-    header, pixels = dng_bytes(frame.mosaic, _tags(frame), _exif(frame), bits)
-    try:
-        with atomic_file(where) as file:
-            file.write(header)
-            file.write(pixels.data)
-    except OSError as error:
-        raise RawFileError(f"{path}: cannot write the file ({error.strerror})") from None
+    return _header(frame, bits), dng_pixels(frame.mosaic, bits).data
+
+
+def _header(frame: RawFrame, bits: int) -> bytes:
+    """Return a frame's header, which is that of other frames of the camera but for the nonce: laid out once."""
+    described = tuple(
+        part.tobytes() if isinstance(part, np.ndarray) else part
+        for name, part in vars(frame).items()
+        if name not in ("mosaic", "nonce")
+    )
+    nonce = b"" if frame.nonce is None else f'"nonce": "{frame.nonce.hex()}"'.encode("ascii")
+    template = _TEMPLATES.get((frame.shape, bits, described))
+    if template is None:
+        header = dng_header(frame.shape, _tags(frame), _exif(frame), bits)
+        at = header.rindex(nonce)  # the last, because names may hold anything and come before it
+        template = header[:at], header[at + len(nonce) :]
+        if len(_TEMPLATES) >= _MOST_TEMPLATES:
+            _TEMPLATES.clear()
+        _TEMPLATES[frame.shape, bits, described] = template
+    return template[0] + nonce + template[1]
 
 
 def _tags(frame: RawFrame) -> Tags:

@@ -5,14 +5,14 @@ Equations and constants: docs, sensor, section 4; each constant below names its 
 
 from dataclasses import dataclass
 
-from scrambler.cells import blocks
-from scrambler.errors import PatternError
 from scrambler.multiplexer import check_unit
 from scrambler.patterns import parse_pattern
 from sensor.cfa import cfa_tile
 from sensor.params import SensorParams
-from sensor.readout_counts import MEASURED_GATES, address_gates, benes_switches, order_bits
+from sensor.readout_counts import benes_switches, order_bits
+from sensor.readout_gates import Gates, readout_gates
 from sensor.readout_timing import random_access_time_s, row_time_s
+from sensor.rtl.design import Design
 from sensor.switch_network import SwitchNetwork
 
 KEY_BITS = 256
@@ -58,7 +58,9 @@ class ReadoutCost:
     switches : int
         2 x 2 switches of an analogue network.
     gates : int
-        Gate equivalents of the address generators.
+        Gate equivalents of everything digital, measured with Yosys on the exported Verilog.
+    gate_parts : Gates
+        What they are for, see :mod:`sensor.readout_gates`.
     energy_j : float
         Of one frame.
     key_bits : float
@@ -79,6 +81,7 @@ class ReadoutCost:
     memory_bits: int
     switches: int
     gates: int
+    gate_parts: Gates
     energy_j: float
     key_bits: float
     order_bits: float
@@ -91,7 +94,7 @@ def compare_readouts(
     shape: tuple[int, int] | None = None,
     unit: str = "quad",
     patterns: tuple[str, ...] = PATTERNS,
-    generator: str | None = None,
+    generator: str = "feistel",
 ) -> list[ReadoutCost]:
     """Return the cost of every pattern on one sensor, and of a readout without a key first.
 
@@ -107,19 +110,17 @@ def compare_readouts(
         "pixel", "quad" or "plane".
     patterns : tuple of str
         Patterns of :class:`scrambler.Multiplexer`.
-    generator : {"feistel", "light"}, optional
-        Count the gates that Yosys found in these exported generators, not those of a small one.
+    generator : {"feistel", "light"}
+        The address generators, of which there is one for each zone of :class:`sensor.rtl.Design`.
 
     Raises
     ------
     PatternError
-        For an unknown pattern or unit, or a generator without measured gates.
+        For an unknown pattern or unit.
+    CaptureError
+        For a generator without measured gates.
     """
     size = (params.height_px, params.width_px) if shape is None else shape
-    if generator is not None and generator not in MEASURED_GATES:
-        raise PatternError(
-            f"there are no gate counts of generator {generator!r}: choose {' or '.join(MEASURED_GATES)}."
-        )
     meter = _Meter(params, size, check_unit(unit), generator)
     costs = [meter.plain()]
     for pattern in patterns:
@@ -130,15 +131,13 @@ def compare_readouts(
 class _Meter:
     """The sums behind one table."""
 
-    def __init__(self, params: SensorParams, shape: tuple[int, int], unit: str, generator: str | None) -> None:
+    def __init__(self, params: SensorParams, shape: tuple[int, int], unit: str, generator: str) -> None:
         self.generator = generator
         self.params = params
         self.height, self.width = shape
         self.unit = unit
         rows, columns = cfa_tile(params.cfa).shape
         self.period = (rows, columns)
-        # Photosites that one cell of the pattern spans, down and right.
-        self.cell = self.period if unit == "quad" else (1, 1)
         self.line_bits = self.width * params.bit_depth
 
     def plain(self) -> ReadoutCost:
@@ -147,52 +146,25 @@ class _Meter:
     def keyed(self, pattern: str) -> list[ReadoutCost]:
         card, size = parse_pattern(pattern)
         kind = card.name.partition(":")[0]
-        rows, columns = self.height // self.cell[0], self.width // self.cell[1]
-        if kind == "frame":
+        if kind == "frame" or (self.unit == "plane" and "rows" in kind):
+            # With planes, a row of the readout holds photosites of several rows of the sensor.
             return [
-                self._cost(
-                    pattern,
-                    "post-adc",
-                    "frame memory",
-                    memory=self.height * self.line_bits,
-                    addresses=(rows * columns,),
-                ),
-                self._cost(pattern, "pre-adc", "random access", addresses=(rows * columns,), random_access=True),
-            ]
-        if self.unit == "plane" and "rows" in kind:
-            # A row of the readout then holds photosites of several rows of the sensor.
-            return [
-                self._cost(
-                    pattern, "post-adc", "frame memory", memory=self.height * self.line_bits, addresses=(rows, columns)
-                ),
-                self._cost(pattern, "pre-adc", "random access", addresses=(rows, columns), random_access=True),
+                self._cost(pattern, "post-adc", "frame memory", memory=self.height * self.line_bits),
+                self._cost(pattern, "pre-adc", "random access", random_access=True),
             ]
         if kind == "rows":
-            return [self._cost(pattern, "post-adc", "row decoder", addresses=(rows,))]
+            return [self._cost(pattern, "post-adc", "row decoder")]
         if "columns" in kind:
-            addresses = (rows, columns) if "rows" in kind else (columns,)
             return [
-                self._cost(pattern, "post-adc", "address generators", addresses=addresses),
-                self._cost(
-                    pattern, "pre-adc", "switch network", addresses=addresses, switches=benes_switches(self.width)
-                ),
+                self._cost(pattern, "post-adc", "address generators"),
+                self._cost(pattern, "pre-adc", "switch network", switched=True),
             ]
         if kind == "blocks":
-            count = sum(block.count for block in blocks((rows, columns), (size, size)))
-            memory = self.height * self.line_bits
-            return [self._cost(pattern, "post-adc", "frame memory", memory=memory, addresses=(count,))]
+            return [self._cost(pattern, "post-adc", "frame memory", memory=self.height * self.line_bits)]
         # Lines and tiles: one set of buffers fills while the other is read.
         buffered = size * (1 if self.unit == "pixel" else self.period[0])
-        addresses = (size * columns,) if kind == "lines" else (size * size,)
-        return [
-            self._cost(
-                pattern,
-                "post-adc",
-                f"2 x {buffered} line buffers",
-                memory=2 * buffered * self.line_bits,
-                addresses=addresses,
-            )
-        ]
+        memory = 2 * buffered * self.line_bits
+        return [self._cost(pattern, "post-adc", f"2 x {buffered} line buffers", memory=memory)]
 
     def _cost(
         self,
@@ -201,20 +173,23 @@ class _Meter:
         circuit: str,
         *,
         memory: int = 0,
-        switches: int = 0,
-        addresses: tuple[int, ...] = (),
+        switched: bool = False,
         random_access: bool = False,
         leak: str | None = None,
     ) -> ReadoutCost:
         params, shape = self.params, (self.height, self.width)
-        network = SwitchNetwork() if switches else None
+        switches = benes_switches(self.width) if switched else 0
+        network = SwitchNetwork() if switched else None
         row_s = row_time_s(params, self.width, network)
         frame_s = (self.height + params.blank_rows) * row_s
         if random_access:
             frame_s = random_access_time_s(params, shape)
             row_s = frame_s / self.height
-        gates = sum(address_gates(count, self.generator) for count in addresses)
-        bits = 0.0 if pattern == "none" else order_bits(pattern, shape, self.unit, self.period)
+        gates, bits = Gates(), 0.0
+        if pattern != "none":
+            design = Design(shape=shape, pattern=pattern, unit=self.unit, period=self.period, generator=self.generator)
+            gates = readout_gates(design, switch_ports=self.width if switched else 0)
+            bits = order_bits(pattern, shape, self.unit, self.period)
         return ReadoutCost(
             pattern=pattern,
             unit=self.unit,
@@ -225,8 +200,9 @@ class _Meter:
             frame_rate_hz=1 / frame_s,
             memory_bits=memory,
             switches=switches,
-            gates=gates,
-            energy_j=self._energy_j(memory, switches, gates, random_access=random_access),
+            gates=gates.total,
+            gate_parts=gates,
+            energy_j=self._energy_j(memory, switches, gates.working, random_access=random_access),
             key_bits=min(bits, KEY_BITS),
             order_bits=bits,
             leak=parse_pattern(pattern)[0].leak if leak is None else leak,

@@ -1,13 +1,9 @@
-"""What can be counted about a keyed readout: its orders, its switches, its gates."""
+"""What can be counted about a keyed readout: its orders and its switches."""
 
 import math
 
 from scrambler.cells import Cells, blocks, cells_of
 from scrambler.patterns import parse_pattern
-
-GATES_PER_BIT_ROUND = 9.6
-"""Gate equivalents of one bit and round of a small permutation generator: yosys gave 1,380 for 12 bits and 12 rounds,
-3,300 for 22 bits and 16 rounds (generated Verilog through yosys)."""
 
 
 def order_bits(pattern: str, shape: tuple[int, int], unit: str = "quad", period: tuple[int, int] = (2, 2)) -> float:
@@ -66,32 +62,3 @@ def benes_switches(ports: int) -> int:
         return 1
     half = ports // 2
     return benes_switches(half) + benes_switches(ports - half) + 2 * half
-
-
-MEASURED_GATES = {"feistel": 35_000, "light": 7_500}
-"""Gate equivalents of the exported, pipelined generators, one address a clock: Yosys 0.23 gave feistel 26,914 NAND,
-10,121 NOT and 240 flip-flops for 540 x 960 addresses and 27,844, 10,571 and 120 for 960; light 5,410, 2,285 and 120
-for 540 x 960. A NAND counts 1, a NOT 2/3, a flip-flop 5. The mixing of fixed width dominates, so addresses hardly
-matter."""
-
-
-def address_gates(addresses: int, generator: str | None = None) -> int:
-    """Return the gate equivalents of a generator that permutes a number of addresses.
-
-    Parameters
-    ----------
-    addresses : int
-        Size of its domain.
-    generator : {"feistel", "light"}, optional
-        One of those exported as Verilog, :data:`MEASURED_GATES`. By default a small generator as in the trials: 12
-        rounds up to 12 bits, 16 above; :data:`GATES_PER_BIT_ROUND`.
-
-    Examples
-    --------
-    >>> address_gates(4096), address_gates(4096, "feistel")
-    (1382, 35000)
-    """
-    if generator is not None:
-        return MEASURED_GATES[generator]
-    bits = max(1, math.ceil(math.log2(max(2, addresses))))
-    return round(GATES_PER_BIT_ROUND * bits * (12 if bits <= 12 else 16))

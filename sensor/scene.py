@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sensor.errors import SceneError
 from sensor.image_file import read_image
 from sensor.raw_file import linear_rgb, open_raw
-from sensor.srgb import srgb_decode
+from sensor.srgb import srgb_table
 
 MAX_VALUE = 1e6
 
@@ -52,8 +52,7 @@ class Scene:
             Naming the file, when it cannot be read.
         """
         pixels = read_image(path)
-        top = np.iinfo(pixels.dtype).max
-        return cls(pixels, srgb_decode(np.arange(top + 1) / top).astype(np.float32))
+        return cls(pixels, srgb_table(int(np.iinfo(pixels.dtype).max)))
 
     @classmethod
     def from_array(cls, rgb: ArrayLike) -> Self:

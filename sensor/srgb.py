@@ -4,6 +4,8 @@ Source: IEC 61966-2-1:1999. The matrix follows from its primaries, (0.64, 0.33),
 white point D65 at (0.3127, 0.3290).
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -33,6 +35,16 @@ def srgb_decode(encoded: ArrayLike) -> NDArray[np.float64]:
     """
     s = np.asarray(encoded, np.float64)
     return np.where(s <= 0.04045, s / 12.92, ((np.maximum(s, 0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+@lru_cache(maxsize=2)
+def srgb_table(top: int) -> NDArray[np.float32]:
+    """Return the linear light of every code 0 to ``top``, which is white; made once, and not to be written to.
+
+    >>> srgb_table(255)[[0, 255]].tolist()
+    [0.0, 1.0]
+    """
+    return srgb_decode(np.arange(top + 1) / top).astype(np.float32)
 
 
 def srgb_encode(linear: ArrayLike) -> NDArray[np.float64]:

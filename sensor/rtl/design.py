@@ -1,20 +1,16 @@
-"""What a readout needs as hardware: its numbers, its round keys and tables, and the addresses it has to deliver."""
+"""What a readout needs as hardware: its zones, and the address generators of each."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scrambler import Multiplexer
-from scrambler.feistel import Domain, domain_of, round_keys
-from scrambler.generators import TABLE
-from scrambler.key import Key, part_seed
+from scrambler.cells import Cells, blocks, cells_of
+from scrambler.feistel import Domain, domain_of
+from scrambler.generators import TABLE, check_generator
+from scrambler.multiplexer import check_period, check_unit
 from scrambler.patterns import parse_pattern
 from sensor.errors import CaptureError
 
-EXPORTED = ("frame", "rows", "columns", "rows+columns", "lines")
+LARGEST_SIDE = 65535
 
 
 def bits_for(largest: int) -> int:
@@ -27,27 +23,105 @@ def bits_for(largest: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Zone:
+    """Photosites whose slots follow one another row by row and that only trade places among themselves.
+
+    Most designs are one zone. A colour plane is one, and so are the cells, tiles or buffers cut off at each edge.
+
+    Attributes
+    ----------
+    top, left : int
+        Its first photosite in the frame.
+    step : (int, int)
+        From one of its photosites to the next in the frame, down and right.
+    cell : (int, int)
+        Photosites of a cell, which moves whole.
+    rows, columns : int
+        Its cells.
+    orders_rows : bool
+        Whether rows of cells are read in a keyed order.
+    deep, wide : int
+        Cells of a segment; the second generator moves cells inside a segment. A segment of one cell has none.
+    in_grid : bool
+        Whether that generator's digits are the cell's row and column, where the segment is not too lopsided.
+    parts : tuple of str
+        Names that lead from the frame's seed to the zone's, see :func:`scrambler.key.part_seed`.
+    first_segment : int
+        Number of its first segment among those of one seed.
+    """
+
+    top: int
+    left: int
+    step: tuple[int, int]
+    cell: tuple[int, int]
+    rows: int
+    columns: int
+    orders_rows: bool
+    deep: int
+    wide: int
+    in_grid: bool
+    parts: tuple[str, ...]
+    first_segment: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Photosites, down and right."""
+        return self.rows * self.cell[0], self.columns * self.cell[1]
+
+    @property
+    def segments(self) -> int:
+        """How often the second generator gets other keys in one frame; 0 without one."""
+        return (self.rows // self.deep) * self.tiles if self.length > 1 else 0
+
+    @property
+    def tiles(self) -> int:
+        """Segments beside one another; rows of single cells are scanned as one."""
+        return self.columns // self.wide if self.length > 1 else 1
+
+    @property
+    def length(self) -> int:
+        """Cells of a segment."""
+        return self.deep * self.wide
+
+    @property
+    def domain(self) -> Domain:
+        """The domain of the second generator."""
+        return domain_of(self.deep, self.wide) if self.in_grid else domain_of(1, self.length)
+
+    @property
+    def row_domain(self) -> Domain:
+        """The domain of the row address generator."""
+        return domain_of(1, self.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Design:
-    """One address generator of one sensor.
+    """The address generators of one sensor's keyed readout.
 
     Attributes
     ----------
     shape : (int, int)
         Frame size (H, W).
     pattern : str
-        "frame", "rows", "columns", "rows+columns" or "lines:L".
-    unit : str
-        "pixel" or "quad".
+        Any of :func:`scrambler.list_patterns`.
+    unit : {"pixel", "quad", "plane"}
+        What moves as one piece.
     period : (int, int)
-        Period of the colour filter, which a quad covers.
+        Period of the colour filter.
     generator : str
         See :func:`scrambler.list_generators`.
 
     Raises
     ------
+    PatternError
+        If there is no such pattern, unit or generator, or a period that is none.
     CaptureError
-        For what is not exported: other patterns, planes, sizes that are not whole cells, frames over 16 times as wide
-        as high.
+        For a frame without photosites, or with a side over 65535.
+
+    Examples
+    --------
+    >>> [(zone.rows, zone.columns) for zone in Design(shape=(9, 12), pattern="tiles:2").zones]
+    [(4, 6), (1, 6)]
     """
 
     shape: tuple[int, int]
@@ -57,148 +131,68 @@ class Design:
     generator: str = "feistel"
 
     def __post_init__(self) -> None:
-        if self.kind not in EXPORTED:
+        parse_pattern(self.pattern)
+        check_unit(self.unit)
+        check_period(self.period)
+        check_generator(self.generator)
+        if not all(1 <= side <= LARGEST_SIDE for side in self.shape):
             raise CaptureError(
-                f"pattern {self.pattern!r} is not exported as hardware: choose frame, rows, columns, rows+columns"
-                " or lines:L"
+                f"a side of an exported frame has 1 to {LARGEST_SIDE} photosites, got {self.shape[0]} x {self.shape[1]}"
             )
-        if self.unit not in ("pixel", "quad"):
-            raise CaptureError(f"unit {self.unit!r} is not exported as hardware: choose pixel or quad")
-        if any(side % step or side < 2 * step for side, step in zip(self.shape, self.cell, strict=True)):
-            raise CaptureError(
-                f"a frame of {self.shape[0]} x {self.shape[1]} is not two or more whole cells of"
-                f" {self.cell[0]} x {self.cell[1]} each way, and only such are exported as hardware"
-            )
-        if max(self.shape) > 65535:
-            raise CaptureError("a side of an exported frame has at most 65535 photosites")
-        if self.kind == "frame" and self.generator != TABLE and domain_of(self.rows, self.columns).low != self.columns:
-            raise CaptureError("a frame over 16 times as wide as high, or the reverse, is exported with tables only")
 
     @cached_property
     def kind(self) -> str:
         """The pattern without its number."""
         return parse_pattern(self.pattern)[0].name.partition(":")[0]
 
+    @property
+    def buffer_rows(self) -> int:
+        """Rows of photosites that one bank of line buffers holds; 0 for patterns that need none."""
+        if self.kind not in ("lines", "tiles"):
+            return 0
+        down = 1 if self.unit == "pixel" else self.period[0]
+        return min(parse_pattern(self.pattern)[1] * down, self.shape[0])
+
     @cached_property
-    def lines(self) -> int:
-        """Rows of cells that one line buffer holds; 0 for other patterns."""
-        return min(parse_pattern(self.pattern)[1], self.rows) if self.kind == "lines" else 0
+    def zones(self) -> tuple[Zone, ...]:
+        """Every photosite lies in exactly one."""
+        period = (1, 1) if self.unit == "pixel" else self.period
+        return tuple(zone for cells in cells_of(self.shape, self.unit, period) for zone in self._zones_of(cells))
 
-    @property
-    def cell(self) -> tuple[int, int]:
-        """Photosites of a cell, down and right."""
-        return self.period if self.unit == "quad" else (1, 1)
+    def _zones_of(self, cells: Cells) -> list[Zone]:
+        """Return the zones of one kind of cells: one, or one for each kind of buffer, tile or block."""
+        columns = cells.grid[1]
+        number = parse_pattern(self.pattern)[1]
+        size = {"columns": (1, columns), "rows+columns": (1, columns), "lines": (number, columns)}
+        pieces = blocks(cells.grid, size.get(self.kind, (number, number) if number else cells.grid))
+        zones: list[Zone] = []
+        for piece in pieces:
+            # Blocks of each kind have a seed of their own, buffers and tiles are numbered through.
+            first = 0 if self.kind == "blocks" else sum(zone.rows * zone.columns // zone.length for zone in zones)
+            zones.append(self._zone(cells, piece, first))
+        return zones
 
-    @property
-    def rows(self) -> int:
-        """Rows of cells."""
-        return self.shape[0] // self.cell[0]
-
-    @property
-    def columns(self) -> int:
-        """Columns of cells."""
-        return self.shape[1] // self.cell[1]
-
-    @property
-    def orders_rows(self) -> bool:
-        """Whether a row address generator is part of it."""
-        return self.kind in ("rows", "rows+columns")
-
-    @property
-    def segments(self) -> int:
-        """How often the second generator gets new keys in one frame; 0 without one."""
-        return {"frame": 1, "rows": 0, "lines": -(-self.rows // max(1, self.lines))}.get(self.kind, self.rows)
-
-    def length(self, segment: int) -> int:
-        """Return how many cells a segment has."""
-        if self.kind == "frame":
-            return self.rows * self.columns
-        if self.kind == "lines":
-            return (min((segment + 1) * self.lines, self.rows) - segment * self.lines) * self.columns
-        return self.columns
-
-    def domain(self, segment: int) -> Domain:
-        """Return the domain of a segment's bijection."""
-        grid = (self.rows, self.columns) if self.kind == "frame" else (1, self.length(segment))
-        return domain_of(*grid)
-
-    @property
-    def row_domain(self) -> Domain:
-        """The domain of the row address generator."""
-        return domain_of(1, self.rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vectors:
-    """What one frame feeds into the hardware, and what has to come out.
-
-    Attributes
-    ----------
-    row_words : list of int
-        Key bus of the row address generator, one word; or its table; empty without one.
-    words : list of list of int
-        For each segment, its key bus, one word; or its table.
-    expected : ndarray of uint32, shape (H * W,)
-        Row times 65536 plus column of the photosite read into each slot.
-    """
-
-    row_words: list[int]
-    words: list[list[int]]
-    expected: NDArray[Any]
-
-
-def vectors_of(design: Design, key: Key, nonce: bytes) -> Vectors:
-    """Return the vectors of one frame.
-
-    Parameters
-    ----------
-    design : Design
-        The hardware.
-    key : Key
-        For tests: what is returned gives its orders away.
-    nonce : bytes, 16 long
-        The frame's nonce.
-    """
-    mux = Multiplexer(key, pattern=design.pattern, unit=design.unit, generator=design.generator)
-    source = mux.permutation(design.shape, nonce, period=design.period).source
-    row, column = np.divmod(source, np.uint32(design.shape[1]))
-    seed = part_seed(mux.seed(design.shape, nonce, period=design.period), "whole")
-    if design.generator == TABLE:
-        row_words, words = _tables(design, row, column)
-    else:
-        name = {"frame": None, "lines": "lines"}.get(design.kind, "lines")
-        own = seed if name is None else part_seed(seed, name)
-        words = [[_bus(design, design.domain(s), own, s)] for s in range(design.segments)]
-        row_words = [_bus(design, design.row_domain, part_seed(seed, "rows"), 0)] if design.orders_rows else []
-    return Vectors(row_words=row_words, words=words, expected=row * np.uint32(65536) + column)
-
-
-def _bus(design: Design, domain: Domain, seed: bytes, segment: int) -> int:
-    """Return a segment's key bus as one number; `keyed_bijection.v` says what lies where."""
-    high_bits, low_bits = bits_for(domain.high), bits_for(max(domain.low - 1, 0))
-    bus, at = 0, 0
-    for k0, k1, high, low in round_keys(design.generator, seed, first=segment)[0].tolist():
-        for value, width in (
-            (k0, 32), (k1, 32), (high * domain.high >> 32, high_bits), (low * domain.low >> 32, low_bits),
-        ):  # fmt: skip
-            bus |= value << at
-            at += width
-    return bus
-
-
-def _tables(design: Design, row: NDArray[Any], column: NDArray[Any]) -> tuple[list[int], list[list[int]]]:
-    """Return the row table, and each segment's table, from the photosites read into the slots."""
-    down, right = design.cell
-    rows = row.reshape(design.shape)[::down, ::right] // down
-    columns = column.reshape(design.shape)[::down, ::right] // right
-    row_table = rows[:, 0].tolist() if design.orders_rows else []
-    if design.kind == "frame":
-        return row_table, [(rows * design.columns + columns).ravel().tolist()]
-    if design.kind == "lines":
-        first = np.arange(design.rows)[:, None] // design.lines * design.lines
-        local = ((rows - first) * design.columns + columns).reshape(design.rows, -1)
-        return row_table, [
-            local[s * design.lines : (s + 1) * design.lines].ravel().tolist() for s in range(design.segments)
-        ]
-    # A segment is a row of the sensor, wherever it is read.
-    return row_table, [columns[place].tolist() for place in np.argsort(rows[:, 0])] if design.segments else []
+    def _zone(self, cells: Cells, piece: Cells, first_segment: int) -> Zone:
+        """Return the zone of a piece of the grid of cells."""
+        whole = self.kind == "blocks"
+        deep, wide = piece.grid if whole else piece.size
+        rows, columns = piece.grid if whole else (piece.grid[0] * deep, piece.grid[1] * wide)
+        if self.kind == "rows":
+            deep, wide = 1, 1
+        elif self.kind == "tiles" and self.generator == TABLE:
+            wide = columns  # one table for all tiles beside one another: each tile's own would be loaded for every row
+        own = {"frame": (), "rows": (), "rows+columns": ("lines",), "columns": ("lines",), "blocks": (piece.name,)}
+        return Zone(
+            top=cells.top + piece.top * cells.step[0],
+            left=cells.left + piece.left * cells.step[1],
+            step=cells.step if self.unit == "plane" else (1, 1),
+            cell=(cells.size[0] * piece.size[0], cells.size[1] * piece.size[1]) if whole else cells.size,
+            rows=rows,
+            columns=columns,
+            orders_rows=self.kind in ("rows", "rows+columns") and rows > 1,
+            deep=deep,
+            wide=wide,
+            in_grid=self.kind in ("frame", "blocks"),
+            parts=(cells.name, *own.get(self.kind, (self.kind,))),
+            first_segment=first_segment,
+        )

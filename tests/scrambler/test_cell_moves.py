@@ -1,10 +1,10 @@
-"""Large frames move by whole cells as their tables say, whatever the unit, the edges and the type."""
+"""Frames move by whole cells as their tables say, whatever the unit, the edges and the type."""
 
 import numba
 import numpy as np
 import pytest
 
-from scrambler import Key, Multiplexer, Permutation
+from scrambler import Key, Multiplexer, Permutation, cell_moves
 from scrambler.cell_moves import CellMoves
 from scrambler.cells import cells_of
 
@@ -36,7 +36,10 @@ def naive_table(shape, kinds):
 @pytest.mark.parametrize("period", [(2, 2), (4, 4), (6, 6), (1, 3)])
 @pytest.mark.parametrize("shape", [(9, 13), (8, 12)])
 @pytest.mark.parametrize("kind", [(np.uint8, 1), (np.uint16, 1), (np.uint16, 3), (np.float32, 4)])
-def test_cells_move_as_the_naive_table_says(unit, period, shape, kind):
+@pytest.mark.parametrize("way", ["small", "large"])
+def test_cells_move_as_the_naive_table_says(unit, period, shape, kind, way, monkeypatch):
+    if way == "large":  # frames of this size would take the other one
+        monkeypatch.setattr(cell_moves, "_SMALL", 0)
     dtype, channels = kind
     rng = np.random.default_rng(5)
     kinds = [(cells, Permutation(rng.permutation(cells.count))) for cells in cells_of(shape, unit, period)]
@@ -69,3 +72,12 @@ def test_large_mosaics_move_as_their_tables_say_on_any_number_of_threads(shape, 
             np.testing.assert_array_equal(again.slot[again.source], np.arange(again.size))
     finally:
         numba.set_num_threads(most)
+
+
+def test_a_line_of_cells_may_be_as_long_as_the_frame():
+    # The most a small frame can ask of the division by multiplication: all cells in one line, and one in each.
+    for shape in ((1, 2**18 - 1), (2**18 - 1, 1)):
+        p = Multiplexer(KEY, "frame", "plane").permutation(shape, NONCE, period=(1, 1))
+        mosaic = np.arange(p.size, dtype=np.uint32).reshape(shape)
+        np.testing.assert_array_equal(p.shuffle(mosaic).ravel(), p.source)
+        np.testing.assert_array_equal(p.unshuffle(p.shuffle(mosaic)), mosaic)

@@ -193,6 +193,22 @@ def test_orders_pass_the_same_statistics_as_the_tables(generator, shape):
     assert abs(mean + 1 / (size - 1)) < 4 / np.sqrt(drawn.size)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", list_generators())
+def test_the_figures_on_the_cards_are_measured(generator):
+    drawn = orders(generator, (8, 12), 20_000)
+    count, size = drawn.shape
+    table = np.array([np.bincount(column, minlength=size) for column in drawn.T])
+    spread = ((table - count / size) ** 2).sum() * (size - 1) / count
+    centred = drawn - (size - 1) / 2
+    card = GENERATORS[generator].measured
+    assert card.fixed_points == round((drawn == np.arange(size)).sum(1).mean(), 3)
+    assert card.agreements == round((drawn[1::2] == drawn[::2]).sum(1).mean(), 3)
+    assert card.chi_squared_p == round(stats.chi2.sf(spread, (size - 1) ** 2), 2)
+    assert card.neighbours == round(np.count_nonzero((drawn[:, 1:] - drawn[:, :-1]) % size == 1) / count, 3)
+    assert card.correlation == round((centred[:, 1:] * centred[:, :-1]).mean() / centred[0].var(), 4)
+
+
 def test_the_light_generator_keeps_neighbours_together_too_often_on_a_small_grid():
     drawn = orders("light", (8, 12), 4000)
     together = np.count_nonzero((drawn[:, 1:] - drawn[:, :-1]) % 96 == 1)

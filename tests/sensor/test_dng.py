@@ -1,5 +1,6 @@
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrambler import Multiplexer
-from sensor import BAYER, MONO, QUAD_BAYER, X_TRANS, RawFileError, RawFrame, develop
-from sensor.dng import DOUBLE, LONG, RATIONAL, SHORT, dng_bytes
+from sensor import BAYER, MONO, QUAD_BAYER, X_TRANS, RawFileError, RawFrame, develop, raw_writer
+from sensor.dng import DOUBLE, LONG, RATIONAL, SHORT, dng_header
 from tests.sensor.frames import make_frame
 
 
@@ -85,7 +86,7 @@ def test_tifffile_agrees_on_every_tag(tmp_path):
 
 
 def test_the_header_by_hand():
-    header, pixels = dng_bytes(np.zeros((2, 3), np.uint16), {262: (SHORT, [7])}, {33434: (RATIONAL, [0.25])})
+    header = dng_header((2, 3), {262: (SHORT, [7])}, {33434: (RATIONAL, [0.25])})
     assert header[:8] == b"II*\0\x08\0\0\0"
     count = struct.unpack_from("<H", header, 8)[0]
     entries = [struct.unpack_from("<HHII", header, 10 + 12 * i) for i in range(count)]
@@ -96,8 +97,22 @@ def test_the_header_by_hand():
     assert len(header) % 16 == 0
     at = struct.unpack_from("<I", header, found[34665] + 10)[0]
     assert struct.unpack_from("<II", header, at) == (1, 4)
-    assert pixels.nbytes == 12
     assert {SHORT, LONG, DOUBLE} == {3, 4, 12}
+
+
+@pytest.mark.parametrize("name", ["imx477", '"nonce": "00112233445566778899aabbccddeeff"'])
+def test_a_header_kept_from_an_earlier_frame_is_the_one_laid_out_anew(key, monkeypatch, name):
+    frames = [
+        replace(frame, sensor=name, exposure_s=exposure_s)
+        for exposure_s in (0.01, 0.02)
+        for frame in (make_frame(24, 30), make_frame(24, 30).shuffle(Multiplexer(key), bytes(range(16))))
+    ]
+    frames += [replace(make_frame(24, 30), sensor=name).shuffle(Multiplexer(key)) for _ in range(3)]
+    kept = [raw_writer.dng_parts(frame, "a.dng")[0] for frame in frames]
+    for frame, header in zip(frames, kept, strict=True):
+        monkeypatch.setattr(raw_writer, "_TEMPLATES", {})
+        assert raw_writer.dng_parts(frame, "a.dng")[0] == header
+    assert len(set(kept)) == len(kept)
 
 
 def test_small_frames_and_other_endings_are_refused_and_leave_nothing(tmp_path):
@@ -209,6 +224,7 @@ def test_false_metadata_are_refused(tmp_path, change, sentence, monkeypatch):
 
     truth = writer._private
     monkeypatch.setattr(writer, "_private", lambda frame: {**truth(frame), **change})
+    monkeypatch.setattr(writer, "_TEMPLATES", {})  # neither use a true header nor keep a false one
     make_frame().save(tmp_path / "a.dng")
     with pytest.raises(RawFileError, match=sentence):
         RawFrame.load(tmp_path / "a.dng")

@@ -13,15 +13,8 @@ from sensor.cfa import QUAD_BAYER, X_TRANS, cfa_tile, sample_mosaic
 from sensor.common_chain import charge_with_noise, expected_electrons
 from sensor.counter_rng import FIXED_STEP, NoiseSource, Stream, standard_normal
 from sensor.dsnu import dsnu
-from sensor.fast_draws import (
-    _STRIP,
-    LinearConverter,
-    _count,
-    _fill_words,
-    _place,
-    expose,
-    fast_shot_and_read,
-)
+from sensor.fast_draws import LinearConverter, _place, expose, fast_shot_and_read
+from sensor.fast_kernels import ANGLE_BLOCKS, STRIP_PX, UNIT_PX, WORD_BLOCKS, count, fill_words
 from sensor.fixed_maps import FixedMaps
 from sensor.full_well import full_well
 from sensor.prnu import prnu
@@ -93,8 +86,8 @@ def test_each_mean_of_a_ramp_over_the_switching_points_keeps_its_own_law():
 def test_the_asymptotic_counts_of_all_normal_numbers_are_poisson(mean, bound):
     """Counts rise with the normal number, so where each begins tells its probability: no sampling error."""
     normal = np.linspace(-6.8, 6.8, 4_000_001).astype(np.float32)
-    counts = np.empty_like(normal)
-    _count(np.full(normal.shape, mean, np.float32), normal, counts)
+    counts = normal.copy()
+    count(np.full(normal.shape, mean, np.float32), counts)
     n = np.arange(int(mean + 8 * np.sqrt(mean)) + 8)
     begin = np.searchsorted(np.maximum.accumulate(counts), n)
     below = np.where(begin == 0, 0.0, scipy.stats.norm.cdf(normal[np.minimum(begin, normal.size - 1)]))
@@ -111,7 +104,8 @@ def test_normals_are_normal_and_independent_of_the_counts():
     z = normals.ravel().astype(np.float64)
     assert scipy.stats.kstest(z, "norm").pvalue > 0.01
     assert abs(scipy.stats.kurtosis(z)) < 4.5 * np.sqrt(24 / N)
-    neighbours = (np.roll(z, 1), np.roll(z, 144), np.roll(z, _STRIP // 2), np.roll(z, SHAPE[1]))
+    # Words of one block serve photosites 1 and 288 apart, halves of one word photosites 1 apart.
+    neighbours = [np.roll(z, apart) for apart in (1, 2, UNIT_PX // 4, UNIT_PX // 2, UNIT_PX, SHAPE[1])]
     for other in (counts.ravel(), *neighbours, (counts.ravel() - 400) ** 2):
         for own in (z, z**2):
             assert abs(np.corrcoef(own, other)[0, 1]) < 4.5 / np.sqrt(N)
@@ -127,12 +121,12 @@ def test_many_normals_are_normal_far_into_the_tails():
 
 
 def test_dim_counts_are_the_exact_quantiles_of_their_words():
-    width = _STRIP
+    width = UNIT_PX
     means = np.random.default_rng(0).uniform(-1, 5.99, (400, width)).astype(np.float32)
     noise = NoiseSource(seed=3, frame=5, origin=(9, 0))
     words = np.empty((400, width), np.uint32)
     for y in range(400):
-        _fill_words(np.uint64(0), y, _place(noise), np.uint64(Stream.DIM), words[y])
+        fill_words(np.uint64(0), y, _place(noise), np.uint64(Stream.DIM), words[y])
     exact = poisson_quantile(means, words)
     found = fast_shot_and_read(means, noise)[0]
     # Single precision moves a step of the distribution by some 1e-7; one draw in a million crosses it.
@@ -154,14 +148,16 @@ def test_dim_counts_are_the_exact_quantiles_of_their_words():
 )
 def test_seven_rounds_give_the_known_answers_of_random123(counter, key, answer):
     first, row, frame, stream = counter
-    words = np.empty(_STRIP, np.uint32)
-    _fill_words(np.uint64(first), 0, np.array([row, frame, *key], np.uint64), np.uint64(stream), words)
-    assert words[:: _STRIP // 4].tolist() == answer
+    words = np.empty(64, np.uint32)
+    fill_words(np.uint64(first), 0, np.array([row, frame, *key], np.uint64), np.uint64(stream), words)
+    # A block's first and third word side by side, the others in the second half.
+    assert [int(words[at]) for at in (0, 32, 1, 33)] == answer
 
 
 def test_no_counter_serves_two_strips_or_two_uses():
-    # A strip of pairs takes 288 counters from start / 2 on, one of dim words 144 from start / 4 on: as many as apart.
-    assert (_STRIP // 2, _STRIP // 4) == (288, 144)
+    # Unit u takes blocks from their sum times u on: four words each, one for a photosite and half a one for its angle.
+    assert (4 * WORD_BLOCKS, 4 * ANGLE_BLOCKS) == (UNIT_PX, UNIT_PX // 2)
+    assert STRIP_PX % UNIT_PX == 0
     streams = [stream.value for stream in Stream]
     assert len(set(streams)) == len(streams)
 
@@ -216,7 +212,7 @@ def test_one_pass_gives_the_bits_of_the_single_steps(cfa, grey):
         assert np.ptp(one_by_one) > 50
 
 
-@pytest.mark.parametrize("width", [1, 63, 64, 65, 575, 577, 1400])
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 575, 577, 1151, 1153, 1400])
 def test_a_band_or_a_narrower_frame_draws_the_same_numbers(width):
     light = np.random.default_rng(1).uniform(0, 300, SHAPE).astype(np.float32)
     whole = fast_shot_and_read(light, NoiseSource(seed=2, frame=1))

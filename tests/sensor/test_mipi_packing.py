@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scrambler import Key, Multiplexer
 from sensor import Camera, CaptureError, RawFileError, Scene
 from sensor.frame_source import FrameSource, write_stream
-from sensor.headerless import read_headerless, write_headerless
+from sensor.headerless import read_headerless, read_stream, write_headerless
 from sensor.mipi_packing import PACKINGS, pack, row_octets, unpack
 from tests.sensor.frames import make_frame
 
@@ -88,6 +88,8 @@ def test_what_is_wrong_with_a_headerless_file_is_one_sentence(tmp_path):
         assert "\n" not in str(error.value)
     with pytest.raises(RawFileError, match="cannot read"):
         read_headerless(tmp_path / "none.bin", **about)
+    with pytest.raises(RawFileError, match="this is no file"):
+        read_headerless(tmp_path, **about)
     with pytest.raises(RawFileError, match="does not fit 10 bits"):
         pack(np.array([[1024]], np.uint16), 10, "mipi")
     (tmp_path / "w.bin").write_bytes(b"\xff" * 8)
@@ -106,13 +108,23 @@ def test_frames_come_at_the_sensors_pace_and_each_has_its_own_nonce(key):
     scene = Scene.from_array(np.full((8, 12), 0.3))
     source = FrameSource(camera=camera, scenes=[scene], frames=4, clock=lambda: now[0], sleep=sleep)
     frames = list(source)
-    np.testing.assert_allclose(slept, [source.period_s((8, 12))] * 3)
-    assert source.period_s((8, 12)) == 0.01  # the exposure takes longer than reading eight rows
+    np.testing.assert_allclose(slept, [source.period_s] * 3)
+    assert source.period_s == 0.01  # the exposure takes longer than reading eight rows
     assert len({frame.nonce for frame in frames}) == 4
     natural = [frame.unshuffle(key).mosaic for frame in frames]
     assert not np.array_equal(natural[0], natural[1])
     with pytest.raises(CaptureError, match="at least one scene"):
         list(FrameSource(camera=camera, scenes=[]))
+
+
+def test_the_frames_of_a_source_have_one_size_in_whole_periods(key):
+    camera = Camera("imx477", Multiplexer(key))
+    bright = [Scene.from_array(np.full(shape, 0.3)) for shape in ((9, 13), (8, 12), (10, 12))]
+    source = FrameSource(camera=camera, scenes=bright[:2], frames=2, paced=False)
+    assert source.shape == (8, 12)
+    assert [frame.shape for frame in source] == [(8, 12)] * 2
+    with pytest.raises(CaptureError, match="several: 12 x 8, 12 x 10"):
+        list(FrameSource(camera=camera, scenes=bright, frames=1))
 
 
 def test_a_stream_holds_the_frames_one_after_the_other(key):
@@ -126,6 +138,31 @@ def test_a_stream_holds_the_frames_one_after_the_other(key):
     octets = np.frombuffer(file.getvalue(), np.uint8).reshape(3, 8, 18)
     for one, frame in zip(octets, told, strict=True):
         np.testing.assert_array_equal(unpack(one, 12, 12, "mipi"), frame.mosaic)
+    back = list(read_stream(io.BytesIO(file.getvalue()), **STREAM))
+    assert [frame.black_level.max() for frame in back] == [7] * 3
+    for one, frame in zip(back, told, strict=True):
+        np.testing.assert_array_equal(one.mosaic, frame.mosaic)
+
+
+STREAM = {"shape": (8, 12), "cfa": "RGGB", "bits": 12, "packing": "mipi", "black_level": 7}
+
+
+class Trickle(io.BytesIO):
+    """A pipe that gives a few octets at a time."""
+
+    def read(self, size=-1):
+        return super().read(min(size, 50))
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, Trickle])
+def test_a_stream_cut_short_gives_its_whole_frames_and_one_sentence(kind):
+    frames = read_stream(kind(bytes(2 * 144 + 100)), **STREAM)
+    assert [next(frames).shape for _ in range(2)] == [(8, 12)] * 2
+    with pytest.raises(RawFileError, match="cut short in frame 2: 12 x 8 photosites of 12 bits"):
+        next(frames)
+    assert list(read_stream(kind(b""), **STREAM)) == []
+    with pytest.raises(RawFileError, match="no packing 'zip'"):
+        next(read_stream(kind(bytes(144)), **{**STREAM, "packing": "zip"}))
 
 
 def test_a_typed_stream_goes_to_standard_output(tmp_path):

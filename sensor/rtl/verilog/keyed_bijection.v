@@ -1,4 +1,5 @@
-// A keyed bijection of HIGH * LOW + REST addresses without a table: one address a clock, ROUNDS clocks of latency.
+// A keyed bijection of HIGH * LOW + REST addresses without a table: one address a clock, ROUNDS clocks of latency;
+// all of it stands still while `enable` is low.
 // The key bus holds, for each round from the lowest bits up: k0, k1, offset's high digit, offset's low digit.
 `default_nettype none
 
@@ -12,6 +13,7 @@ module keyed_bijection #(
     parameter integer LIGHT = 0
 ) (
     input wire clk,
+    input wire enable,
     input wire [HB-1:0] high_in,
     input wire [LB-1:0] low_in,
     input wire [ROUNDS*(64+HB+LB)-1:0] keys,
@@ -33,6 +35,7 @@ module keyed_bijection #(
                 .ODD(i % 2), .MOVES((i == 0 || REST != 17'd0) ? 1 : 0)
             ) keyed_round (
                 .clk(clk),
+                .enable(enable),
                 .high_in(high[i*HB +: HB]),
                 .low_in(low[i*LB +: LB]),
                 .k0(keys[i*KEY +: 32]),

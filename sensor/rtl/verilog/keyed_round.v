@@ -13,6 +13,7 @@ module keyed_round #(
     parameter integer LIGHT = 0
 ) (
     input wire clk,
+    input wire enable,
     input wire [HB-1:0] high_in,
     input wire [LB-1:0] low_in,
     input wire [31:0] k0,
@@ -81,7 +82,7 @@ module keyed_round #(
     wire [16:0] new_high = (ODD != 0) ? moved_high : new_to;
     wire [16:0] new_low = (ODD != 0) ? new_to : moved_low;
 
-    always @(posedge clk) begin
+    always @(posedge clk) if (enable) begin
         high_out <= new_high[HB-1:0];
         low_out <= new_low[LB-1:0];
     end

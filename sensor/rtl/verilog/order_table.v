@@ -1,4 +1,4 @@
-// A table of addresses, loaded from the key stream; one address a clock, one clock of latency.
+// A table of addresses, loaded from the key stream; one address a clock while `enable` is high, one clock of latency.
 `default_nettype none
 
 module order_table #(
@@ -6,6 +6,7 @@ module order_table #(
     parameter integer AB = 4
 ) (
     input wire clk,
+    input wire enable,
     input wire write,
     input wire [AB-1:0] write_address,
     input wire [AB-1:0] write_data,
@@ -16,7 +17,7 @@ module order_table #(
 
     always @(posedge clk) begin
         if (write) memory[write_address] <= write_data;
-        read_data <= memory[read_address];
+        if (enable) read_data <= memory[read_address];
     end
 endmodule
 
