@@ -6,7 +6,8 @@ Every scheme on the same picture, and what the key holder gets back.
 
 # %%
 # Every scheme has the same two verbs; what it needs besides the key travels with the result. Left out are the learned
-# ones, which need weights of their own training.
+# ones, transform-net and gan: they have no key but weights, which come from a training on the task at hand
+# (`networks.train_transform_net`, `networks.train_gan`), and hide pictures only as small as those of that training.
 import sys
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from networks import KeyedNetwork, Pretrained, convert, load_network
 from operators import keyed_raw_to_rgb
 from scrambler import Key, Permutation, keyed_permutation
-from scrambler.errors import MissingKeyError
+from scrambler.errors import MissingKeyError, ShuffleCamError
 from sensor import RawFrame
 from sensor.orientation import upright
 
@@ -48,11 +48,12 @@ class Labeller:
     Parameters
     ----------
     pretrained : Pretrained
-        The network, its class names and its input size.
+        The network, its class names and its input size; one that reads grey gets the luma.
     """
 
     def __init__(self, pretrained: Pretrained) -> None:
         self.pretrained = pretrained
+        self.network = pretrained.reading_rgb()
         # Converting takes longer than running, so a folder under one key converts once. Keys hash by their public id.
         self._keyed: dict[Key, KeyedNetwork] = {}
 
@@ -89,11 +90,11 @@ class Labeller:
 
     def label_as_natural(self, frame: RawFrame) -> Label:
         """Label a frame as if its pixels were in natural order: all that can be done without a key."""
-        return self.answer(self.pretrained.network(network_input(frame, self.pretrained.input_size)))
+        return self.answer(self.network(network_input(frame, self.pretrained.input_size)))
 
     def _network(self, key: Key) -> KeyedNetwork:
         if key not in self._keyed:
-            self._keyed[key] = convert(self.pretrained.network, key, self.pretrained.input_size).eval()
+            self._keyed[key] = convert(self.network, key, self.pretrained.input_size).eval()
         return self._keyed[key]
 
     def forget(self, key: Key) -> None:
@@ -101,7 +102,15 @@ class Labeller:
         self._keyed.pop(key, None)
 
     def answer(self, logits: Tensor) -> Label:
-        """Return the label that logits (1, classes) say."""
+        """Return the label that logits (1, classes) say.
+
+        Raises
+        ------
+        ShuffleCamError
+            If the network gives no labels.
+        """
+        if logits.ndim != 2:
+            raise ShuffleCamError(f"{self.pretrained.name} gives masks, not labels: choose another model")
         number = int(logits.argmax())
         probability = float(logits[0].detach().double().softmax(0)[number])
         return Label(self.pretrained.classes[number], probability, tuple(logits[0].tolist()))

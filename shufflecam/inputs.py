@@ -1,6 +1,7 @@
 """What commands are given: files and folders in, output names out."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ RAW_FILES = frozenset({
     ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 })  # fmt: skip
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+MEDIA = PICTURES | RAW_FILES | VIDEOS
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class Input:
         return folder / self.name.with_name(self.name.name + ending)
 
 
-def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = None) -> list[Input]:
+def expand(
+    paths: Iterable[Path], endings: frozenset[str], skip: Path | None = None, others: Counter[str] | None = None
+) -> list[Input]:
     """Return the files named, and those with one of ``endings`` anywhere below the folders named, sorted.
 
     Links are followed, but no folder is entered twice and none above the folder given, so loops of links end. A link
@@ -60,6 +64,8 @@ def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = N
         In lower case, with the dot.
     skip : Path, optional
         The output folder: what lies in it is no input, so that a second run does not take the first one's results.
+    others : Counter, optional
+        Gets the number of pictures, RAW files and videos in the folders that have none of ``endings``, by ending.
 
     Raises
     ------
@@ -72,7 +78,7 @@ def expand(paths: Iterable[Path], endings: frozenset[str], skip: Path | None = N
         if path.is_dir():
             if skip is not None and _same_folder(path, skip):
                 raise ShuffleCamError(f"{path} is the output folder too; give another folder for the results")
-            below = _below(path, endings, skip)
+            below = _below(path, endings, skip, Counter() if others is None else others)
             if not below:
                 raise ShuffleCamError(f"{path} holds no file with one of the endings {', '.join(sorted(endings))}")
             for place, item in sorted(below, key=lambda one: one[1].name.parts):
@@ -101,8 +107,8 @@ def _identity(folder: str | Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _below(root: Path, endings: frozenset[str], skip: Path | None) -> list[tuple[str, Input]]:
-    """Return the inputs below a folder, each with its real path."""
+def _below(root: Path, endings: frozenset[str], skip: Path | None, others: Counter[str]) -> list[tuple[str, Input]]:
+    """Return the inputs below a folder, each with its real path, and count what else there is to see."""
     found: list[tuple[str, Input]] = []
     # A link to a folder above would bring in what the user did not name.
     entered = {_identity(folder) for folder in Path(os.path.realpath(root)).parents}
@@ -131,7 +137,9 @@ def _below(root: Path, endings: frozenset[str], skip: Path | None) -> list[tuple
                 folders.append(folder / entry.name)
             elif os.path.isdir(entry):
                 links.append(folder / entry.name)
-            elif os.path.splitext(entry.name)[1].lower() in endings:
+            elif (ending := os.path.splitext(entry.name)[1].lower()) not in endings:
+                others[ending] += ending in MEDIA
+            else:
                 place = os.path.join(real, entry.name)
                 if entry.is_file(follow_symlinks=False):
                     found.append((place, Input(folder / entry.name, name / entry.name)))

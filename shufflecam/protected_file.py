@@ -26,6 +26,7 @@ from scrambler import Key, Protected, scheme
 from scrambler.errors import ShuffleCamError, WrongKeyError
 from scrambler.files import write_atomically
 from scrambler.key import require_key
+from shufflecam.sources import quiet_decoders
 
 FORMAT = "shufflecam-protected/2"
 FORMATS = ("shufflecam-protected/1", FORMAT)  # version 1 had neither sum nor tag
@@ -188,8 +189,10 @@ def load_protected(path: Path, key: Key | None = None) -> tuple[Protected, dict[
         said = json.loads(about)
         if said["format"] not in FORMATS:
             raise ProtectedFileError(f"{path}: format {said['format']!r}, and this version reads {', '.join(FORMATS)}")
+        with quiet_decoders(path):
+            values = _decode(content)
         protected = Protected(
-            values=_decode(content),
+            values=values,
             nonces=tuple(bytes.fromhex(nonce) for nonce in said["nonces"]),
             shape=tuple(int(side) for side in said["shape"]),
             scheme=str(said["scheme"]),

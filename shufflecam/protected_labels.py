@@ -96,7 +96,7 @@ class ProtectedLabeller:
             if settings not in self._converted:
                 made = scheme(protected.scheme, key=key, **parameters)
                 plain = self.labeller.pretrained
-                model = Thumbnail(plain.network, plain.input_size, size, channels)
+                model = Thumbnail(self.labeller.network, plain.input_size, size, channels)
                 self._converted[settings] = convert(
                     model, key, size, channels=channels, scheme=made, codes=dtype
                 ).eval()

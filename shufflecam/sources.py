@@ -7,15 +7,19 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensor import Camera, RawFrame, Scene, SceneError
+from scrambler.errors import ShuffleCamError
+from sensor import Camera, RawFrame, Scene, SceneError, develop
 from sensor.image_file import read_image
+from sensor.srgb import srgb_table
 from shufflecam import MOST_PX
-from shufflecam.inputs import PICTURES
+from shufflecam.inputs import PICTURES, RAW_FILES
+from shufflecam.videos import is_video, video_frames
 
 _JPEG_COMPLAINTS = ("bad Huffman code", "premature end of data segment", "instead of RST")
 _MOST_LEFT_OVER = 0.01
@@ -31,29 +35,45 @@ def is_picture(path: Path) -> bool:
 
 def read_frame(path: Path) -> RawFrame:
     """Read a RAW file, ours or another camera's; errors as for :meth:`sensor.RawFrame.load`."""
-    with _quiet_decoders(path):
+    with quiet_decoders(path):
         return RawFrame.load(path)
 
 
 def read_scene(path: Path) -> Scene:
     """Read a picture as a scene; errors as for :meth:`sensor.Scene.from_image`."""
-    with _quiet_decoders(path), _size_named(path):
+    with quiet_decoders(path), _size_named(path):
         return Scene.from_image(path)
 
 
 def read_picture(path: Path) -> NDArray[np.unsignedinteger]:
     """Read a picture's codes as they are; errors as for :func:`sensor.image_file.read_image`."""
-    with _quiet_decoders(path), _size_named(path):
+    with quiet_decoders(path), _size_named(path):
         return read_image(path)
 
 
+def read_plain(path: Path) -> NDArray[np.unsignedinteger]:
+    """Read a picture's codes as they are, or develop a RAW file into 8-bit sRGB; errors as for either.
+
+    Raises
+    ------
+    ShuffleCamError
+        For a frame in shuffled order.
+    """
+    if path.suffix.lower() not in RAW_FILES:
+        return read_picture(path)
+    frame = read_frame(path)
+    if frame.is_shuffled:
+        raise ShuffleCamError(f"{path}: this frame is shuffled under key {frame.key_id}; reveal it first")
+    return develop(frame, dtype=np.uint8)
+
+
 def natural_frame(path: Path, camera: Camera, exposure_s: float = 0.01, frame: int = 0) -> RawFrame:
-    """Return a picture's capture in natural order, or a RAW file's frame as it lies.
+    """Return a picture's capture in natural order, that of a video's first frame, or a RAW file's frame as it lies.
 
     Parameters
     ----------
     path : Path
-        Picture or RAW file.
+        Picture, video or RAW file.
     camera : Camera
         Without a multiplexer; captures pictures.
     exposure_s : float
@@ -63,6 +83,9 @@ def natural_frame(path: Path, camera: Camera, exposure_s: float = 0.01, frame: i
     """
     if is_picture(path):
         return camera.capture(read_scene(path), exposure_s=exposure_s, frame=frame)
+    if is_video(path):
+        first = Scene(next(video_frames(path)), srgb_table(255))
+        return camera.capture(first, exposure_s=exposure_s, frame=frame)
     return read_frame(path)
 
 
@@ -96,7 +119,7 @@ def _size_in_header(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _quiet_decoders(path: Path) -> Iterator[None]:
+def quiet_decoders(path: Path) -> Iterator[None]:
     """Silence what OpenCV, libjpeg, libpng and LibRaw print about a file while they decode it, but listen to it.
 
     They write to the process's standard error from C, past Python, so it leads into a temporary file meanwhile. What
@@ -109,19 +132,26 @@ def _quiet_decoders(path: Path) -> Iterator[None]:
         For a JPEG that libjpeg decoded with such complaints.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
+    transcript, kept = _transcript(os.getpid()), os.dup(2)
     try:
-        with tempfile.TemporaryFile() as said:
-            os.dup2(said.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(kept, 2)
-            said.seek(0)
-            heard = said.read(_MOST_HEARD).decode("utf-8", "replace")
+        os.dup2(transcript, 2)
+        yield
     finally:
+        os.dup2(kept, 2)
         os.close(kept)
+        os.lseek(transcript, 0, os.SEEK_SET)
+        heard = os.read(transcript, _MOST_HEARD).decode("utf-8", "replace")
+        if heard:
+            os.lseek(transcript, 0, os.SEEK_SET)
+            os.ftruncate(transcript, 0)
     left_over = sum(int(count) for count in re.findall(r"(\d+) extraneous bytes before marker", heard))
     lost_track = left_over > 0 and left_over > _MOST_LEFT_OVER * path.stat().st_size
     if lost_track or any(complaint in heard for complaint in _JPEG_COMPLAINTS):
         raise SceneError(f"{path}: the picture is damaged; parts of it do not decode")
+
+
+@lru_cache(maxsize=1)  # making a file takes longer than decoding a small picture
+def _transcript(process: int) -> int:
+    """Return the handle of an unnamed file; a forked process has another one."""
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -13,7 +13,9 @@ def emulate(
     out: OutFolder,
     key: OptionalKeyFile = None,
     sensor: Sensor = "imx477",
-    pattern: Annotated[str, typer.Option("--pattern", help="Readout pattern; needs --key.")] = "rows+columns",
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="Readout pattern; needs --key. Default: rows+columns.")
+    ] = None,
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     stage: Annotated[str, typer.Option("--stage", help="post-adc or pre-adc.")] = "post-adc",
     generator: Annotated[str, typer.Option("--generator", help="table, feistel or light.")] = "table",
@@ -22,11 +24,11 @@ def emulate(
 ) -> None:
     """Capture a picture through the emulated readout: frame, events, timeline, and waves (VCD).
 
-    Example: shufflecam emulate photo.jpg --key door.key --pattern rows --out emulated
+    Example: shufflecam emulate photo.jpg --key door.key --pattern rows --out em
     """
     from scrambler import Key, Multiplexer
     from scrambler.files import write_atomically
-    from sensor import Camera
+    from sensor import Camera, CaptureError
     from sensor.emulator import ReadoutEmulator, write_vcd
     from sensor.readout_figure import timeline_png
     from shufflecam.console import stdout
@@ -35,7 +37,9 @@ def emulate(
 
     mux = None
     if key is not None:
-        mux = Multiplexer(Key.load(key), pattern=pattern, unit=unit, generator=generator)
+        mux = Multiplexer(Key.load(key), pattern=pattern or "rows+columns", unit=unit, generator=generator)
+    elif pattern is not None:
+        raise CaptureError("a pattern is drawn with a key: give --key too, or leave --pattern out")
     camera = Camera(sensor, mux, camera_seed(seed), stage=stage)
     emulation = ReadoutEmulator(camera).capture(read_scene(picture), exposure)
     with folder_of(out / "frame.dng"):

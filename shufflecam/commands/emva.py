@@ -38,7 +38,8 @@ def emva(
     if folder is not None and keep:
         raise ShuffleCamError("--keep-frames writes a simulated camera's frames; those of --frames are there already")
     camera = Camera(sensor, seed=seed, gain=gain)
-    title = f"{camera.params.title}, gain {gain:g}" if folder is None else folder.name
+    times = "" if gain == 1 else f", amplified {gain:g} times"
+    title = f"{camera.params.title}{times}" if folder is None else folder.name
     measured = measure_emva1288(camera, shape=(height, width)) if folder is None else measure_emva1288(folder)
     with folder_of(out / "emva1288.json"):
         save_emva_report(measured, out, title)

@@ -1,6 +1,7 @@
 """``shufflecam label``: shuffled frames to labels."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -52,12 +53,14 @@ def label(
 
     name, digest = file_or_name(model)
     work = LabelFrames(key=None if key is None else JobKey.of(key), model=name, model_hash=digest)
-    # Folders may hold other pictures, too; a picture that was named is taken at its word.
-    items = [
-        item
-        for item in expand(inputs, RAW_FILES | ENDINGS, skip=out)
-        if item.path in inputs or item.path.suffix.lower() not in ENDINGS or item.problem or is_protected(item.path)
-    ]
+    others, items = Counter[str](), []
+    for item in expand(inputs, RAW_FILES | ENDINGS, skip=out, others=others):
+        ending = item.path.suffix.lower()
+        # Folders may hold other pictures, too; a picture that was named is taken at its word.
+        if item.path in inputs or ending not in ENDINGS or item.problem or is_protected(item.path):
+            items.append(item)
+        else:
+            others[ending] += 1
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=out is not None,
@@ -75,4 +78,4 @@ def label(
             for path, facts in rows
         ]
         print_table(("label", "probability", "key id", "frame"), cells)
-    report(summary)
+    report(summary, others=others)

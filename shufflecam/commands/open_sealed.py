@@ -1,5 +1,6 @@
 """``shufflecam open``: sealed files back to shuffled DNGs."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +33,10 @@ def open_sealed(
     from shufflecam.verbs.open_sealed import Open
 
     work = Open(key=JobKey.of(key))
-    items = expand(inputs, SEALED_FILES, skip=out)
+    others = Counter[str]()
+    items = expand(inputs, SEALED_FILES, skip=out, others=others)
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=is_job(inputs, out),
     )  # fmt: skip
-    report(run(work, items, out, settings), f"frames in {out}, still shuffled under their keys")
+    report(run(work, items, out, settings), f"frames in {out}, still shuffled under their keys", others)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def protect(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, videos, or folders of them.", metavar="IN...")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, RAW files, videos, or folders of them.", metavar="IN...")
+    ],
     scheme_name: Annotated[str, typer.Option("--scheme", help="See `shufflecam schemes`.", metavar="NAME")],
     out: OutFolder,
     key: OptionalKeyFile = None,
@@ -40,15 +42,16 @@ def protect(
     """Protect pictures by a published scheme, for `shufflecam reveal` to undo where the scheme allows it.
 
     IN.jpg becomes DIR/IN.jpg.png, or DIR/IN.jpg.tif where values leave 16 bits; both hold nonce, parameters, and
-    a tag by which `reveal` and `label` notice changes. A video becomes a folder of such pictures.
+    a tag by which `reveal` and `label` notice changes. RAW files are developed first. A video becomes a folder.
 
     Example: shufflecam protect photos/ --scheme etc --key door.key --param block=8 --out protected
     """
     from scrambler.errors import MissingKeyError
     from scrambler.schemes import NoisyScheme
+    from shufflecam.commands.parameters import read_parameter
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.console import stderr
-    from shufflecam.inputs import PICTURES, VIDEOS, expand
+    from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.named_scheme import named_scheme
     from shufflecam.verbs.protect import Protect
@@ -65,7 +68,7 @@ def protect(
         key=job_key if card.keyed else None, scheme=scheme_name, options=tuple(parameters.items()), seed=seed,
         accounted=isinstance(protection, NoisyScheme),
     )  # fmt: skip
-    items = expand(inputs, PICTURES | VIDEOS, skip=out)
+    items = expand(inputs, PICTURES | RAW_FILES | VIDEOS, skip=out)
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=is_job(inputs, out),
@@ -90,31 +93,3 @@ def _print_account(records: "list[Record]") -> None:
             f"in all: epsilon {last['epsilon_most_on_one_image']:g} on the picture released most often, "
             f"{last['epsilon_total']:g} if all pictures show one subject"
         )
-
-
-def read_parameter(text: str) -> tuple[str, Any]:
-    """Return a parameter given as NAME=VALUE: a number, True, False, None or a tuple where it looks like one.
-
-    Raises
-    ------
-    ShuffleCamError
-        If there is no name or no equals sign.
-
-    Examples
-    --------
-    >>> read_parameter("block=8"), read_parameter("unit=quad"), read_parameter("permute=false")
-    (('block', 8), ('unit', 'quad'), ('permute', False))
-    """
-    from ast import literal_eval
-
-    from scrambler.errors import ShuffleCamError
-
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise ShuffleCamError(f"--param wants NAME=VALUE, such as block=8, got {text!r}")
-    if value.lower() in ("true", "false", "none"):
-        value = value.capitalize()
-    try:
-        return name, literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value

@@ -10,6 +10,7 @@ import typer
 from shufflecam.commands.options import Json, OptionalKeyFile, Sensor
 
 if TYPE_CHECKING:
+    from scrambler.generators import GeneratorCard
     from sensor import ReadoutCost
 
 
@@ -17,26 +18,33 @@ def readout(
     sensor: Sensor = "imx477",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     exposure: Annotated[float, typer.Option("--exposure", help="Seconds, for the timeline.")] = 0.01,
-    pattern: Annotated[str, typer.Option("--pattern", help="Pattern of the timeline; needs --key.")] = "rows+columns",
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="Pattern of the timeline; needs --key. Default: rows+columns.")
+    ] = None,
     key: OptionalKeyFile = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the timeline of one frame: CSV, JSON, PNG.", metavar="DIR")
     ] = None,
     generator: Annotated[
-        str | None, typer.Option("--generator", help="Gates of an exported generator: feistel or light.")
-    ] = None,
+        str, typer.Option("--generator", help="Address generators: feistel, or light (no security claim).")
+    ] = "feistel",
     as_json: Json = False,
 ) -> None:
     """Compare all readout patterns of a sensor: timing, memory, switches, gates, energy, key bits, measured leak.
+
+    Gates are those that Yosys counts in the Verilog of `shufflecam rtl`, shown part by part in a second table.
 
     With --out, writes when each row is reset, exposed, settled, converted and shifted out; with --key too, in the
     row order of a fresh keyed frame.
 
     Example: shufflecam readout --sensor imx477
     """
-    from sensor import compare_readouts, sensor_preset
+    from scrambler import GENERATORS
+    from sensor import CaptureError, compare_readouts, sensor_preset
     from shufflecam.console import print_table
 
+    if pattern is not None and key is None:
+        raise CaptureError("a pattern is drawn with a key: give --key too, or leave --pattern out")
     params = sensor_preset(sensor)
     costs = compare_readouts(params, unit=unit, generator=generator)
     if as_json:
@@ -51,8 +59,21 @@ def readout(
             [_cells(cost) for cost in costs],
             title=f"{params.title}: {params.width_px} x {params.height_px}, {params.bit_depth} bit, unit {unit}",
         )  # fmt: skip
+        print_table(
+            ("pattern", "stage", "generators", "row and column scan", "line buffer control", "switch settings"),
+            [_gate_cells(cost) for cost in costs[1:]],
+            title=f"Gate equivalents, measured with Yosys 0.23 on the exported Verilog; generator {generator}",
+        )
+        print_table(
+            (
+                "generator", "memory", "fixed points", "equal in the next nonce", "chi-squared p", "neighbours kept",
+                "neighbour correlation", "strength",
+            ),
+            [_generator_cells(card) for card in GENERATORS.values()],
+            title="Address generators, 20,000 orders of 8 x 12 cells; by chance 1, 1, any p above 0.001, 1, -0.0105",
+        )  # fmt: skip
     if out is not None:
-        _write_timeline(sensor, pattern, unit, exposure, key, out)
+        _write_timeline(sensor, pattern or "rows+columns", unit, exposure, key, out)
 
 
 def _cells(cost: "ReadoutCost") -> tuple[str, ...]:
@@ -60,6 +81,20 @@ def _cells(cost: "ReadoutCost") -> tuple[str, ...]:
         cost.pattern, cost.stage, cost.circuit, f"{1e6 * cost.row_time_s:.2f}", f"{1e3 * cost.frame_time_s:.1f}",
         f"{cost.frame_rate_hz:.3g}", f"{cost.memory_bits / 8192:.0f}", str(cost.switches), str(cost.gates),
         f"{1e3 * cost.energy_j:.3f}", f"{cost.key_bits:.0f}", f"{cost.order_bits:.4g}", cost.leak,
+    )  # fmt: skip
+
+
+def _gate_cells(cost: "ReadoutCost") -> tuple[str, ...]:
+    parts = cost.gate_parts
+    counts = (parts.generators, parts.scan, parts.line_buffers, parts.settings)
+    return (cost.pattern, cost.stage, *(str(count) for count in counts))
+
+
+def _generator_cells(card: "GeneratorCard") -> tuple[str, ...]:
+    seen = card.measured
+    return (
+        card.name, card.memory, f"{seen.fixed_points:.3f}", f"{seen.agreements:.3f}", f"{seen.chi_squared_p:.2f}",
+        f"{seen.neighbours:.3f}", f"{seen.correlation:.4f}", card.strength,
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def report(
             on_picture=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     stdout.print(
-        f"wrote {target}: {counts['inputs']} inputs of {counts['jobs']} jobs, {counts['failed']} of them failed; "
+        f"wrote {target}: {counts['inputs']} inputs of {counts['jobs']} {'job' if counts['jobs'] == 1 else 'jobs'}, "
+        f"{counts['failed']} of them failed; "
         f"{counts['pictures']} in the viewer"
     )

@@ -1,5 +1,6 @@
 """``shufflecam reveal``: shuffled frames and protected pictures back to pictures, for the key holder."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,10 @@ def reveal(
     from shufflecam.verbs.reveal import Reveal
 
     work = Reveal(key=JobKey.of(key))
-    items = expand(inputs, RAW_FILES | ENDINGS, skip=out)
+    others = Counter[str]()
+    items = expand(inputs, RAW_FILES | ENDINGS, skip=out, others=others)
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=is_job(inputs, out),
     )  # fmt: skip
-    report(run(work, items, out, settings), f"pictures in {out}")
+    report(run(work, items, out, settings), f"pictures in {out}", others)

@@ -36,7 +36,7 @@ def run(work: "Work", inputs: "list[Input]", out: Path | None, settings: "Settin
     return summary
 
 
-def report(summary: "Summary", done: str = "") -> None:
+def report(summary: "Summary", done: str = "", others: "Counter[str] | None" = None) -> None:
     """Print what was done, and one line for each input that failed; many failures are counted by reason.
 
     Parameters
@@ -45,6 +45,8 @@ def report(summary: "Summary", done: str = "") -> None:
         Of the job.
     done : str
         What to say behind the number of finished inputs, such as "frames in DIR"; nothing if empty.
+    others : Counter, optional
+        Files in the folders that the verb does not take, by ending, see :func:`shufflecam.inputs.expand`.
 
     Raises
     ------
@@ -55,6 +57,9 @@ def report(summary: "Summary", done: str = "") -> None:
         stdout.print(shown(f"{len(summary.done)} {done}"))
     if done and summary.kept:
         stdout.print(f"{len(summary.kept)} finished by an earlier run and kept; --overwrite does them again")
+    if others is not None and others.total():
+        kinds = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()) if count)
+        stderr.print(f"passed over {others.total()} files of kinds that this verb does not take: {kinds}")
     for line in _failure_lines(summary):
         stderr.print(f"shufflecam: {shown(line)}")
     if summary.left or (summary.stopped and not summary.failures):

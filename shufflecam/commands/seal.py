@@ -1,5 +1,6 @@
 """``shufflecam seal``: frames into encrypted and authenticated files."""
 
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,12 +38,14 @@ def seal(
     from shufflecam.verbs.seal import Seal
 
     job_key = JobKey.of(key)
-    items = expand(inputs, RAW_FILES, skip=out)
+    others = Counter[str]()
+    items = expand(inputs, RAW_FILES, skip=out, others=others)
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=is_job(inputs, out),
     )  # fmt: skip
-    report(run(Seal(key=job_key, seed=seed), items, out, settings), f"frames in {out}, sealed with key {job_key.id}")
+    summary = run(Seal(key=job_key, seed=seed), items, out, settings)
+    report(summary, f"frames in {out}, sealed with key {job_key.id}", others)
 
 
 def frame_metadata(frame: "RawFrame") -> dict[str, Any]:

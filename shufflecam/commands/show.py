@@ -1,5 +1,6 @@
 """``shufflecam show``: what each party sees of a frame, and what there is to see of order, values, keys, networks."""
 
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,9 @@ _MOST_ROWS = 8
 
 
 def show(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, RAW frames, or folders of them.", metavar="IN...")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, RAW frames, videos, or folders of them.", metavar="IN...")
+    ],
     out: Annotated[
         Path,
         typer.Option("--out", help="One figure, PNG, PDF or SVG; or a folder for a figure of each.", metavar="FIGURE"),
@@ -36,6 +39,12 @@ def show(
         list[str] | None,
         typer.Option("--scheme", help="Draw this published protection (--kind schemes); can be given again."),
     ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", help="A parameter of the schemes, or SCHEME:NAME=VALUE of one of them.", metavar="NAME=VALUE"
+        ),
+    ] = None,
     model: Model = "cifar10-airbench94",
     layer: Annotated[
         str, typer.Option("--layer", help="Whose maps --kind features draws; default: the first convolution.")
@@ -50,8 +59,9 @@ def show(
 ) -> None:
     """Draw each frame as the plain picture, as the camera delivers it, with the key and with a wrong key.
 
-    A picture is captured first, under the key given or a fresh one. A shuffled frame shows what its file gives:
-    without --key only the shuffled view. A name without an ending is a folder, for one figure of each input.
+    A picture is captured first, of a video the first one, under the key given or a fresh one. A shuffled frame shows
+    what its file gives: without --key only the shuffled view. A name without an ending is a folder, for one figure of
+    each input.
 
     Other kinds draw the mosaic in its filters' colours, the readout order over the sensor, histograms and neighbours
     before and after, more wrong keys, a network's maps in shuffled order, published protections, or how labels hold
@@ -59,9 +69,10 @@ def show(
 
     Example: shufflecam show shuffled/cat.jpg.dng --key door.key --out cat.png
     """
+    from shufflecam.commands.parameters import scheme_parameters
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.figures.style import FORMATS, FigureError
-    from shufflecam.inputs import PICTURES, RAW_FILES, expand
+    from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.jobs.work import file_or_name
     from shufflecam.verbs.show import KINDS, MANY_KEYS, Show
@@ -81,14 +92,16 @@ def show(
         raise FigureError(f"{out}: a figure is PNG, PDF or SVG; give a name that ends so, or a folder's")
     if f".{figure_format}" not in FORMATS:
         raise FigureError(f"--format {figure_format!r} is none of png, pdf and svg")
+    parameters = scheme_parameters(param or [], schemes)
     name, digest = file_or_name(sensor)
     network, network_hash = file_or_name(model) if kind in ("features", "noise") else ("", "")
     keys = [JobKey.of(path) for path in key or ()]
     work = Show(
         key=keys[0] if keys else None, more_keys=tuple(keys[1:]), sensor=name, sensor_hash=digest, kind=kind,
-        schemes=schemes, model=network, model_hash=network_hash, layer=layer, ending=f".{figure_format}",
+        schemes=schemes, scheme_parameters=parameters, model=network, model_hash=network_hash, layer=layer,
+        ending=f".{figure_format}",
     )  # fmt: skip
-    wanted = PICTURES if kind in ("schemes", "noise") else PICTURES | RAW_FILES
+    wanted = {"schemes": PICTURES | RAW_FILES, "noise": PICTURES}.get(kind, PICTURES | RAW_FILES | VIDEOS)
     if kind == "noise":
         if not single:
             raise FigureError(f"{out}: --kind noise draws all inputs as one figure; give a name that ends in .png")
@@ -96,12 +109,13 @@ def show(
     elif single:
         _one_figure(work, expand(inputs, wanted), out)
     else:
-        items = expand(inputs, wanted, skip=out)
+        others = Counter[str]()
+        items = expand(inputs, wanted, skip=out, others=others)
         settings = Settings(
             jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
             manifest=is_job(inputs, out),
         )  # fmt: skip
-        report(run(work, items, out, settings), f"figures in {out}")
+        report(run(work, items, out, settings), f"figures in {out}", others)
 
 
 def _one_figure(work: "Show", items: "list[Input]", out: Path) -> None:

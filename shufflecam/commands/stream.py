@@ -7,9 +7,15 @@ import typer
 
 from shufflecam.commands.options import KeyFile, Seed, Sensor, camera_seed
 
+_FFMPEG_BITS = (10, 12, 14, 16)
+"""Resolutions that FFmpeg has a grey format for, in words of 16 bits."""
+
 
 def stream(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, shown in turn, or one video.", metavar="IN...")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures of one size, shown in turn; of a video its first 300 frames.", metavar="IN..."),
+    ],
     key: KeyFile,
     sensor: Sensor = "imx477",
     packing: Annotated[str, typer.Option("--packing", help="mipi (RAW10, RAW12, ...), words or dense.")] = "words",
@@ -28,16 +34,17 @@ def stream(
 ) -> None:
     """Send shuffled frames to standard output, for FFmpeg, GStreamer or a loopback device.
 
-    What the octets do not hold (size, frame rate, nonces) goes to standard error and to --nonces.
+    What the octets do not hold (size, frame rate, nonces) goes to standard error and to --nonces; of packing words
+    also how FFmpeg reads them. `shufflecam raw --size` makes DNG of what was kept in a file.
 
-    Example: shufflecam stream photo.jpg --key door.key --frames 100 | ffmpeg -f rawvideo ... -i -
+    Example: shufflecam stream photo.jpg --key door.key --frames 10 > frames.raw
     """
     import os
     import sys
     from contextlib import ExitStack
 
     from scrambler import Key, Multiplexer
-    from sensor import Camera, RawFrame
+    from sensor import Camera, RawFileError, RawFrame
     from sensor.frame_source import FrameSource, write_stream
     from sensor.mipi_packing import check_packing
     from sensor.moving_scene import read_video
@@ -50,12 +57,19 @@ def stream(
     check_packing(packing, camera.params.bit_depth)
     scenes = [scene for path in inputs for scene in (read_video(path)[0] if is_video(path) else [read_scene(path)])]
     source = FrameSource(camera=camera, scenes=scenes, exposure_s=exposure, frames=frames, paced=paced)
-    height, width = scenes[0].shape
+    height, width = source.shape
+    bits, rate = camera.params.bit_depth, 1 / source.period_s
+    if sys.stdout.isatty():
+        raise RawFileError("frames are no text for a terminal: send them on, with > frames.raw or | ffmpeg")
     stderr.print(
-        f"{width} x {height} {camera.params.cfa}, {camera.params.bit_depth} bit, packing {packing},"
-        f" {1 / source.period_s((height, width)):.3f} frames/s, key {secret.id}",
+        f"{width} x {height} {camera.params.cfa}, {bits} bit, packing {packing}, {rate:.3f} frames/s, key {secret.id}",
         markup=False,
     )
+    if packing == "words" and bits in _FFMPEG_BITS:
+        stderr.print(
+            f"ffmpeg -f rawvideo -pixel_format gray{bits}le -video_size {width}x{height} -framerate {rate:.3f} -i -",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
     with ExitStack() as stack:
         listed = None if nonces is None else stack.enter_context(nonces.open("w", encoding="ascii"))
 
@@ -69,3 +83,5 @@ def stream(
         except BrokenPipeError:
             # The reader has had enough; Python would complain again when it closes the pipe at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            raise RawFileError(f"the stream cannot be written ({error.strerror})") from None

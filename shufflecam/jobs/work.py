@@ -4,12 +4,13 @@ import hashlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from errno import EDQUOT, ENOSPC, EROFS
 from pathlib import Path
 from typing import Any, ClassVar
 
+from scrambler.files import atomic_file
 from shufflecam.inputs import Input, named
 from shufflecam.jobs.errors import JobError
 from shufflecam.jobs.job_key import JobKey
@@ -36,11 +37,15 @@ class Made:
         The frame's, where there is one.
     facts : mapping
         JSON values: what a verb has to tell, such as a label.
+    digest : str
+        SHA-256 of the output where the verb knows it, from :func:`shufflecam.jobs.work.write_hashed`; empty where
+        the file is to be read again.
     """
 
     output: Path | None = None
     nonce: bytes | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
 
 Do = Callable[[Input, Path], Made]
@@ -127,7 +132,7 @@ def attempt(do: Do, item: Input, out: Path) -> Outcome:
             made = do(item, out)
             after, digest = None, ""
             if made.output is not None:
-                after, digest = state_of(made.output), digest_of(made.output)
+                after, digest = state_of(made.output), made.digest or digest_of(made.output)
     except Exception as error:
         sentence, stops = _told(error, item.path)
         return Outcome(item, time.perf_counter() - begin, error=sentence, stops_job=stops)
@@ -145,6 +150,33 @@ def _told(error: Exception, path: Path) -> tuple[str, bool]:
     if not isinstance(error, ValueError):  # named() lets through what no decoder should raise
         sentence = f"{path}: {type(error).__name__}: {sentence}"
     return " ".join(sentence.split("\n")), False
+
+
+def write_hashed(path: Path, parts: Sequence[bytes | memoryview]) -> str:
+    """Write an output in one step, in a folder made for it; return its SHA-256 without reading it again.
+
+    Raises
+    ------
+    JobError
+        Naming the file, if it cannot be written.
+    """
+    try:
+        try:
+            return _written(path, parts)
+        except FileNotFoundError:  # looking for the folder first would take as long as a tenth of the writing
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _written(path, parts)
+    except OSError as error:
+        raise JobError(f"{path}: cannot write the file ({error.strerror})") from error
+
+
+def _written(path: Path, parts: Sequence[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    with atomic_file(path) as file:
+        for part in parts:
+            file.write(part)
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def files_of(path: Path) -> list[Path]:

@@ -2,14 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from scrambler import Key, Multiplexer
-from sensor import Camera, Scene, develop, srgb_decode
+from sensor import Camera, Scene, develop
+from sensor.srgb import srgb_table
 from shufflecam.chain import Label, Labeller
 
 Picture = NDArray[np.uint8]
@@ -63,7 +63,7 @@ class LiveCamera:
         if width > self._width_px:
             size = (self._width_px, max(2, round(height * self._width_px / width)))
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        scene = Scene(np.ascontiguousarray(picture), _tone())
+        scene = Scene(np.ascontiguousarray(picture), srgb_table(255))
         natural = self._camera.capture(scene, self._exposure_s, frame=self._number)
         self._number += 1
         frame = natural.shuffle(Multiplexer(self._key))
@@ -73,11 +73,6 @@ class LiveCamera:
             with_key=self._labeller.label(frame, self._key),
             without_key=self._labeller.label_as_natural(frame),
         )
-
-
-@cache
-def _tone() -> NDArray[np.float32]:
-    return srgb_decode(np.arange(256) / 255).astype(np.float32)
 
 
 def drawn(frame: LiveFrame, frames_per_s: float) -> Picture:

@@ -1,6 +1,8 @@
 """Videos that are either whole or not there."""
 
+import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -10,13 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scrambler.files import is_abandoned, try_lock
 from shufflecam.live.stream import LiveError
 
+_ENDING = ".shufflecam-video"
 VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "MJPG"}
 
 
 class VideoFile:
     """A video that is either whole or not there; for a ``with`` block.
+
+    What killed processes left half-written in the same folder is taken away.
 
     Parameters
     ----------
@@ -37,8 +43,14 @@ class VideoFile:
         self._writer: Any = None
 
     def __enter__(self) -> Self:
+        for left in self._path.parent.glob(f".*{_ENDING}"):
+            if is_abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
         # A folder of its own, because OpenCV goes by the ending, which a temporary name has not.
-        self._folder = Path(tempfile.mkdtemp(prefix=".shufflecam-", dir=self._path.parent))
+        self._folder = Path(tempfile.mkdtemp(_ENDING, ".", self._path.parent))
+        if sys.platform != "win32":  # a lock, so that what a killed process leaves can be told from what one writes
+            self._owner = os.open(self._folder, os.O_RDONLY)
+            try_lock(self._owner)
         self._part = self._folder / f"video{self._path.suffix.lower()}"
         return self
 
@@ -64,3 +76,5 @@ class VideoFile:
                     self._part.replace(self._path)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+            if sys.platform != "win32":
+                os.close(self._owner)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from shufflecam.inputs import Input
-from shufflecam.jobs.work import Do, Made, Work
+from shufflecam.jobs.work import Do, Made, Work, write_hashed
 
 if TYPE_CHECKING:
     from sensor import RawFrame, Scene
@@ -62,9 +62,10 @@ class Capture(Work):
 
     def start(self) -> Do:
         """Make camera and multiplexer."""
-        from scrambler import Multiplexer, new_nonce, seeded_nonce
+        from scrambler import Multiplexer, seeded_nonce
         from scrambler.errors import ShuffleCamError
         from sensor import Camera, Scene
+        from sensor.raw_writer import dng_parts
         from shufflecam.optics import scene_optics
         from shufflecam.sources import is_picture, read_frame, read_scene
         from shufflecam.videos import drop_frames, frame_path, is_video
@@ -77,24 +78,25 @@ class Capture(Work):
         camera = Camera(self.sensor, multiplexer, seed=self.camera_seed, gain=self.gain, stage=self.stage)
         optics = scene_optics(self.light, self.lens, camera.params)
 
-        def fresh_nonce(where: bytes) -> bytes:
-            return new_nonce() if self.seed is None else seeded_nonce(secret, self.seed, where.hex())
+        def nonce_of(where: bytes) -> bytes | None:
+            """Return the nonce that the seed fixes; None lets a fresh one be drawn."""
+            return None if self.seed is None else seeded_nonce(secret, self.seed, where.hex())
 
         def captured(scene: Scene, where: bytes) -> "RawFrame":
             # The noise, too, follows from the path alone, whatever other files the folder holds.
             if before_adc:
-                return camera.capture(optics(scene), self.exposure_s, crc32(where), fresh_nonce(where))
+                return camera.capture(optics(scene), self.exposure_s, crc32(where), nonce_of(where))
             # The same frame, bit for bit; but a large picture leaves memory before its frame is shuffled.
             frame = natural.capture(optics(scene), self.exposure_s, crc32(where))
             del scene
-            return frame.shuffle(multiplexer, nonce=fresh_nonce(where))
+            return frame.shuffle(multiplexer, nonce=nonce_of(where))
 
         def frame_of(path: Path, where: bytes) -> "RawFrame":
             if is_picture(path):
                 return captured(read_scene(path), where)
             if before_adc:
                 raise ShuffleCamError(f"{path}: the codes of a RAW file can only be shuffled at stage post-adc")
-            return read_frame(path).shuffle(multiplexer, nonce=fresh_nonce(where))
+            return read_frame(path).shuffle(multiplexer, nonce=nonce_of(where))
 
         def do(item: Input, out: Path) -> Made:
             where = os.fsencode(item.path.resolve())
@@ -107,22 +109,18 @@ class Capture(Work):
                     written.add(path)
                 drop_frames(folder, written)
                 return Made(folder, facts={"frames": len(written)})
-            frame = frame_of(item.path, where)
-            target = item.output(out, ".dng")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            frame.save(target)
-            return Made(target, frame.nonce)
+            frame, target = frame_of(item.path, where), item.output(out, ".dng")
+            digest = write_hashed(target, dng_parts(frame, target))
+            return Made(target, frame.nonce, digest=digest)
 
         return do
 
 
 def _video_scenes(path: Path) -> "Iterator[Scene]":
     """Yield a video's frames as scenes."""
-    import numpy as np
-
-    from sensor import Scene, srgb_decode
+    from sensor import Scene
+    from sensor.srgb import srgb_table
     from shufflecam.videos import video_frames
 
-    table = srgb_decode(np.arange(256) / 255).astype(np.float32)
     for picture in video_frames(path):
-        yield Scene(picture, table)
+        yield Scene(picture, srgb_table(255))

@@ -1,17 +1,18 @@
-"""Pictures and the frames of videos under a published protection."""
+"""Pictures, RAW files and the frames of videos under a published protection."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from shufflecam.commands.parameters import json_parameters
 from shufflecam.inputs import Input
 from shufflecam.jobs.work import Do, Made, Work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protect(Work):
-    """Protect pictures and the frames of videos by a scheme.
+    """Protect pictures, developed RAW files and the frames of videos by a scheme.
 
     Attributes
     ----------
@@ -38,9 +39,8 @@ class Protect(Work):
         return self.accounted
 
     def parameters(self) -> dict[str, Any]:
-        """Return the options; tuples as lists, as JSON has it."""
-        options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options}
-        return {"scheme": self.scheme, "options": options, "seed": self.seed}
+        """Return the options."""
+        return {"scheme": self.scheme, "options": json_parameters(self.options), "seed": self.seed}
 
     def start(self) -> Do:
         """Load the key and make the scheme."""
@@ -48,7 +48,7 @@ class Protect(Work):
         from scrambler.schemes import NoisyScheme
         from shufflecam.named_scheme import named_scheme
         from shufflecam.protected_file import ending, save_protected
-        from shufflecam.sources import read_picture
+        from shufflecam.sources import read_plain
         from shufflecam.videos import drop_frames, frame_path, is_video, video_frames
 
         secret = None if self.key is None else self.key.load()
@@ -74,7 +74,7 @@ class Protect(Work):
                     written.add(path)
                 drop_frames(folder, written)
                 return Made(folder, facts={"frames": len(written)})
-            image = read_picture(item.path)
+            image = read_plain(item.path)
             result = protected(image, where)
             facts = {}
             if isinstance(protection, NoisyScheme):

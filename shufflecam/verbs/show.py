@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from shufflecam.commands.parameters import SchemeParameters, json_parameters
 from shufflecam.inputs import Input
 from shufflecam.jobs.job_key import JobKey
 from shufflecam.jobs.work import Do, Made, Work
@@ -40,6 +41,8 @@ class Show(Work):
         Beside ``key``, for a sheet of schemes.
     schemes : tuple of str
         For a sheet of schemes.
+    scheme_parameters : tuple of (str, tuple of (str, value))
+        Parameters of each scheme that is not to have its defaults.
     model, model_hash, layer : str
         Network, or weights file and its SHA-256, and the layer whose maps are drawn; empty: the first convolution.
     ending : str
@@ -51,6 +54,7 @@ class Show(Work):
     kind: str = "views"
     more_keys: tuple[JobKey, ...] = ()
     schemes: tuple[str, ...] = ()
+    scheme_parameters: SchemeParameters = ()
     model: str = ""
     model_hash: str = ""
     layer: str = ""
@@ -62,6 +66,7 @@ class Show(Work):
         """Return the options."""
         return {
             "sensor": self.sensor, "sensor_hash": self.sensor_hash, "kind": self.kind, "schemes": list(self.schemes),
+            "scheme_parameters": {name: json_parameters(values) for name, values in self.scheme_parameters},
             "more_keys": [key.id for key in self.more_keys], "model": self.model, "model_hash": self.model_hash,
             "layer": self.layer, "ending": self.ending,
         }  # fmt: skip
@@ -113,13 +118,11 @@ class Show(Work):
         return draw
 
     def _scheme_rows(self, path: Path, keys: "list[Key]") -> "list[list[Panel]]":
-        from scrambler import SchemeError
         from shufflecam.figures import scheme_rows
-        from shufflecam.sources import is_picture, read_picture
+        from shufflecam.sources import read_plain
 
-        if not is_picture(path):
-            raise SchemeError(f"{path}: schemes protect pictures; give one, such as a PNG or JPEG")
-        rows = scheme_rows(read_picture(path), self.schemes, keys)
+        parameters = {name: dict(values) for name, values in self.scheme_parameters}
+        rows = scheme_rows(read_plain(path), self.schemes, keys, parameters)
         return [[(f"{path.name}: {title}", picture), *others] for (title, picture), *others in rows]
 
     def _frames(self) -> "Callable[[Path], RawFrame]":
@@ -166,7 +169,7 @@ class Show(Work):
             from shufflecam.chain import network_input
 
             picture = network_input(natural, pretrained.input_size)[0].permute(1, 2, 0).numpy()
-            return figures.draw_feature_maps(pretrained.network, picture, secret, self.layer or None)
+            return figures.draw_feature_maps(pretrained.reading_rgb(), picture, secret, self.layer or None)
 
         return draw
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from networks import build, save_network
 from scrambler import Key
 from shufflecam.cli import main
 
@@ -61,3 +62,18 @@ def frame_file(run: Type, photo: Path, key_file: Path, tmp_path: Path) -> Path:
     """That picture, captured and shuffled."""
     assert run("capture", photo, "--key", key_file, "--out", tmp_path / "frames").status == 0
     return tmp_path / "frames" / "a.png.dng"
+
+
+@pytest.fixture
+def two_classes(tmp_path: Path) -> Path:
+    """A folder of dark and bright pictures, and weights that nobody has trained."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name, level in (("bright", 150), ("dark", 0)):
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            for number in range(2):
+                picture = level + rng.integers(0, 100, (32, 32, 3))
+                cv2.imwrite(str(tmp_path / "data" / split / name / f"{number}.png"), picture.astype(np.uint8))
+    network = build("airbench94_quarter", 2, seed=0)
+    save_network(tmp_path / "w.safetensors", network, "airbench94_quarter", ("bright", "dark"))
+    return tmp_path

@@ -8,10 +8,10 @@ import pytest
 import skimage.data
 import torch
 
-from networks import DatasetError, load_cifar10
+from networks import DatasetError, Pretrained, build, load_cifar10
 from operators import keyed_raw_to_rgb
 from scrambler import Key, Multiplexer, keyed_permutation
-from scrambler.errors import MissingKeyError, WrongKeyError
+from scrambler.errors import MissingKeyError, ShuffleCamError, WrongKeyError
 from sensor import (
     MONO,
     QUAD_BAYER,
@@ -184,3 +184,19 @@ def test_raw_to_rgb_reads_foreign_black_levels_and_orders(cat: RawFrame) -> None
         )  # fmt: skip
         assert rgb.shape == (3, 8, 8)
         np.testing.assert_allclose(rgb.mean((1, 2)), network_input(cat, (8, 8))[0].mean((1, 2)), atol=0.02)
+
+
+def test_a_network_of_grey_pictures_reads_the_luma(cat: RawFrame) -> None:
+    digits = Labeller(Pretrained("digits", build("lenet5", seed=0).eval(), tuple("0123456789"), (28, 28), channels=1))
+    plain, keyed = digits.label(cat), digits.label(cat.shuffle(Multiplexer(KEY)), KEY)
+    grey = sum(w * plane for w, plane in zip((0.2126, 0.7152, 0.0722), network_input(cat, (28, 28))[0], strict=True))
+    with torch.inference_mode():
+        expected = digits.pretrained.network(grey[None, None])[0]
+    np.testing.assert_allclose(plain.logits, expected, atol=1e-5)
+    np.testing.assert_allclose(keyed.logits, plain.logits, atol=1e-5)
+
+
+def test_a_network_of_masks_gives_no_label(cat: RawFrame) -> None:
+    masks = Labeller(Pretrained("streets", build("deeplab_light", seed=0).eval(), tuple("abcdefghijk"), (18, 24)))
+    with pytest.raises(ShuffleCamError, match="streets gives masks, not labels"):
+        masks.label(cat)

@@ -37,3 +37,9 @@ def test_contradictory_options_are_refused(typed, tmp_path):
     result = typed("--frames", tmp_path, "--keep-frames", "--out", tmp_path / "x")
     assert isinstance(result.exception, ShuffleCamError)
     assert not (tmp_path / "x").exists()
+
+
+def test_the_title_says_how_often_the_signal_is_amplified(typed, tmp_path):
+    small = ["--sensor", "imx477", "--height", 24, "--width", 32, "--out", tmp_path / "out"]
+    assert typed(*small, "--gain", 2).exit_code == 0
+    assert "12 bit, gain 1, amplified 2 times" in (tmp_path / "out" / "emva1288.txt").read_text()

@@ -21,6 +21,7 @@ from shufflecam import figures
 from shufflecam.chain import Label
 from shufflecam.figures.feature_maps import map_layers
 from shufflecam.figures.style import drawable
+from shufflecam.jobs import read_manifest
 
 KEY = Key.from_bytes(bytes(range(32)))
 
@@ -276,3 +277,37 @@ def test_figures_work_travels_without_keys(key_file: Path) -> None:
 
     work = Show(key=JobKey.of(key_file), more_keys=(JobKey.of(key_file),), sensor="imx477", sensor_hash="")
     assert Key.load(key_file).to_bytes() not in pickle.dumps(work)
+
+
+def test_show_passes_parameters_on_to_schemes(run, photo: Path, key_file: Path, tmp_path: Path) -> None:
+    arguments = ("--key", key_file, "--scheme", "etc", "--scheme", "tile-shuffle", "--out", tmp_path / "sheets")
+    assert (
+        run("show", photo.parent, *arguments, "--param", "etc:block=10", "--param", "tile-shuffle:tile=6").status == 0
+    )
+    record = read_manifest(tmp_path / "sheets")["a.png"]
+    assert record.parameters["scheme_parameters"] == {"etc": {"block": 10}, "tile-shuffle": {"tile": 6}}
+    for more, said in {
+        ("--param", "sit:block=4"): "which no --scheme names",
+        ("--param", "block"): "NAME=VALUE",
+        ("--param", "etc:cake=1"): "cake",
+    }.items():
+        typed = run("show", photo, *arguments[:4], *more, "--out", tmp_path / "no.png")
+        assert (typed.status, typed.err.count("\n")) == (1, 1)
+        assert said in typed.err
+    typed = run("show", photo, "--param", "block=4", "--out", tmp_path / "no.png")
+    assert "name it with --scheme" in typed.err
+
+
+def test_show_draws_the_first_picture_of_a_video_and_schemes_on_raw_files(
+    run, frame_file: Path, key_file: Path, tmp_path: Path
+) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(3):
+        writer.write(np.full((48, 64, 3), 80 * number, np.uint8))
+    writer.release()
+    assert run("show", tmp_path / "clip.avi", "--key", key_file, "--out", tmp_path / "clip.png").status == 0
+    natural = tmp_path / "natural.dng"
+    RawFrame.load(frame_file).unshuffle(Key.load(key_file)).save(natural)
+    sheet = ("--scheme", "pixel-shuffle", "--key", key_file, "--out", tmp_path / "sheet.png")
+    assert run("show", natural, *sheet).status == 0
+    assert "reveal it first" in run("show", frame_file, *sheet).err

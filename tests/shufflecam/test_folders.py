@@ -88,6 +88,14 @@ def test_decoders_do_not_add_lines_of_their_own(
         (tmp_path / name).write_bytes(content)
         assert main(["capture", str(tmp_path / name), "--key", str(key_file), "--out", str(tmp_path / "out")]) == 1
         assert capfd.readouterr().err.count("\n") == 1
+    arguments = ["--scheme", "pixel-shuffle", "--key", str(key_file), "--out"]
+    cv2.imwrite(str(tmp_path / "whole.png"), picture)
+    assert main(["protect", str(tmp_path / "whole.png"), *arguments, str(tmp_path)]) == 0
+    protected = tmp_path / "whole.png.png"
+    protected.write_bytes(protected.read_bytes()[:3000])
+    capfd.readouterr()
+    assert main(["reveal", str(protected), "--key", str(key_file), "--out", str(tmp_path / "out")]) == 1
+    assert capfd.readouterr().err == f"shufflecam: {protected}: this protected picture is damaged\n"
 
 
 def test_inputs_are_found_once_and_hidden_ones_only_when_named(tmp_path: Path) -> None:
@@ -95,3 +103,16 @@ def test_inputs_are_found_once_and_hidden_ones_only_when_named(tmp_path: Path) -
         (tmp_path / name).write_text("x")
     assert [i.path.name for i in expand([tmp_path, tmp_path / "a.png"], PICTURES)] == ["a.png"]
     assert [i.path.name for i in expand([tmp_path / ".b.png"], PICTURES)] == [".b.png"]
+
+
+def test_pictures_of_kinds_that_a_verb_does_not_take_are_counted(run, frame_file: Path, key_file: Path) -> None:
+    folder, out = frame_file.parent, frame_file.parents[1] / "pictures"
+    for name in ("b.jpg", "c.JPG", "d.mp4", "e.txt", ".f.jpg"):
+        (folder / name).write_text("x")
+    typed = run("reveal", folder, "--key", key_file, "--out", out)
+    assert typed.status == 0
+    assert typed.err == "passed over 3 files of kinds that this verb does not take: 2 .jpg, 1 .mp4\n"
+    assert [path.name for path in out.glob("*.png")] == ["a.png.dng.png"]
+    # A picture that is not protected has nothing to read in its order either.
+    (folder / "g.png").write_bytes((folder.parent / "photos" / "a.png").read_bytes())
+    assert "1 .png" in run("label", folder, "--key", key_file).err

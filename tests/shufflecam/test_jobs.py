@@ -371,3 +371,13 @@ sys.exit(main(["capture", {str(photo.parent)!r}, "--key", {str(key_file)!r}, "--
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert "127.0.0.1:9" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_manifest_has_the_hash_of_the_file_that_was_written(
+    run, photo: Path, key_file: Path, tmp_path: Path
+) -> None:
+    assert run("capture", photo.parent, "--key", key_file, "--out", tmp_path / "out").status == 0
+    content = (tmp_path / "out" / "a.png.dng").read_bytes()
+    record = read_manifest(tmp_path / "out")["a.png"]
+    assert record.hash == hashlib.sha256(content).hexdigest()
+    assert record.output_state[0] == len(content)

@@ -1,5 +1,8 @@
 """Streams: where their pictures come from, what becomes of them, and where they go."""
 
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -118,3 +121,24 @@ def test_the_rate_leaves_the_first_frame_out(monkeypatch: pytest.MonkeyPatch) ->
     assert [rate.count() for _ in range(3)] == pytest.approx([0.1, 2, 2])
     assert rate.mean_per_s == 2
     assert rate.frames == 3
+
+
+def test_what_a_killed_process_left_of_a_video_is_swept_and_what_one_writes_is_not(tmp_path: Path) -> None:
+    grey = np.full((48, 64, 3), 90, np.uint8)
+    code = (
+        "import os, signal, sys, numpy; from pathlib import Path; from shufflecam.live import VideoFile\n"
+        "with VideoFile(Path(sys.argv[1]), 10) as video:\n"
+        "    video.add(numpy.zeros((48, 64, 3), numpy.uint8))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, tmp_path / "a.avi"], cwd=Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with VideoFile(tmp_path / "b.avi", 10) as video:
+        video.add(grey)
+        assert not left.exists()
+        (mine,) = tmp_path.iterdir()
+        with VideoFile(tmp_path / "c.avi", 10) as other:
+            other.add(grey)
+            assert mine.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.avi", "c.avi"]

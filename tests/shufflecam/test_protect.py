@@ -13,6 +13,7 @@ import tifffile
 
 from scrambler import Key, list_schemes, scheme
 from scrambler.errors import MissingKeyError, ShuffleCamError, WrongKeyError
+from sensor import RawFrame, develop
 from shufflecam.protected_file import (
     ProtectedFileError,
     _encode,
@@ -285,3 +286,16 @@ def test_label_says_why_it_cannot_read_a_protected_picture(run, photo: Path, key
     assert (typed.status, "9 x 40 are smaller than the network's input, 32 x 32" in typed.err) == (1, True)
     typed = run("label", photo, "--key", key_file)
     assert (typed.status, "no protected picture" in typed.err) == (1, True)
+
+
+def test_raw_files_are_developed_first(run, frame_file: Path, key_file: Path, key: Key, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    natural = RawFrame.load(frame_file).unshuffle(key)
+    natural.save(tmp_path / "in" / "natural.dng")
+    arguments = ("--scheme", "pixel-shuffle", "--key", key_file, "--out", tmp_path / "hidden")
+    assert run("protect", tmp_path / "in", *arguments).status == 0
+    revealed = reveal_protected(tmp_path / "hidden" / "natural.dng.png", key)
+    np.testing.assert_array_equal(revealed, develop(natural, dtype=np.uint8))
+    typed = run("protect", frame_file, *arguments)
+    assert (typed.status, typed.err.count("\n")) == (1, 1)
+    assert "reveal it first" in typed.err
