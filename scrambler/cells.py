@@ -44,7 +44,9 @@ class Cells:
     def corners(self, frame_width: int) -> NDArray[Any]:
         """Return the raster position of each cell's first photosite, row by row, uint32."""
         rows = (self.top + np.arange(self.grid[0]) * self.step[0]) * frame_width
-        return (rows[:, None] + self.left + np.arange(self.grid[1]) * self.step[1]).ravel().astype(np.uint32)
+        columns = self.left + np.arange(self.grid[1]) * self.step[1]
+        # Added as what they become: a table of 64-bit sums would be the largest of all.
+        return (rows.astype(np.uint32)[:, None] + columns.astype(np.uint32)).ravel()
 
     def members(self, frame_width: int) -> NDArray[Any]:
         """Return the raster positions of the photosites of each cell, uint32, shape (cells, photosites of one cell)."""

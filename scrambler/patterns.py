@@ -5,8 +5,8 @@ returns the permutation of the cells, numbered row by row, in gather form. All d
 `scrambler.generators`; parts of one pattern have seeds of their own.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,20 +57,33 @@ def lines(rows: int, columns: int, size: int, seed: bytes, generator: str) -> ND
 
 def tiles(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:
     """Shuffle inside tiles of size x size that stay in place; what is left at the edges forms smaller tiles."""
-    kinds = [kind.members(columns) for kind in blocks((rows, columns), (size, size))]
-    if not kinds:
+    lengths = [np.full(kind.count, kind.size[0] * kind.size[1]) for kind in blocks((rows, columns), (size, size))]
+    if not lengths:
         return np.empty(0, np.uint32)
-    lengths = np.concatenate([np.full(len(members), members.shape[1]) for members in kinds])
-    places = np.concatenate([members.ravel() for members in kinds])
-    del kinds
-    shuffled = places.copy()
-    order_segments(generator, shuffled, lengths, part_seed(seed, "tiles"))
-    source = np.empty(rows * columns, np.uint32)
-    # NumPy widens indices to 64 bits: a piece at a time, not for the whole frame.
-    for begin in range(0, len(places), _PIECE):
-        piece = slice(begin, begin + _PIECE)
-        source[places[piece]] = shuffled[piece]
+    shuffled, source = np.empty(rows * columns, np.uint32), np.empty(rows * columns, np.uint32)
+    for places, begin in _tile_members(rows, columns, size):
+        shuffled[begin : begin + places.size] = places
+    order_segments(generator, shuffled, np.concatenate(lengths), part_seed(seed, "tiles"))
+    # Where each goes is found again, a piece at a time: kept for the whole frame it would be a third table.
+    for places, begin in _tile_members(rows, columns, size):
+        source[places] = shuffled[begin : begin + places.size]
     return source
+
+
+def _tile_members(rows: int, columns: int, size: int) -> Iterator[tuple[NDArray[Any], int]]:
+    """Yield the places of the tiles' cells, tile after tile, some tiles at a time, and how many came before."""
+    begin = 0
+    for kind in blocks((rows, columns), (size, size)):
+        step = max(1, _PIECE // (kind.grid[1] * kind.size[0] * kind.size[1]))
+        for first in range(0, kind.grid[0], step):
+            part = replace(
+                kind,
+                grid=(min(step, kind.grid[0] - first), kind.grid[1]),
+                top=kind.top + first * kind.step[0],
+            )
+            places = part.members(columns).ravel()
+            yield places, begin
+            begin += places.size
 
 
 def block_order(rows: int, columns: int, size: int, seed: bytes, generator: str) -> NDArray[Any]:

@@ -54,8 +54,8 @@ class Camera:
         The switches of a multiplexer before the converters; with usual figures by default. Row order alone
         (pattern "rows") needs none, and has none.
     sampler : str
-        How electrons and Gaussian read noise are drawn. ``"fast"``: both from one pair of words, in single
-        precision; counts are within 3e-5 of Poisson (total variation, worst at 6 electrons), and no test of tens of
+        How electrons and Gaussian read noise are drawn. ``"fast"``: both from a word and a half, in
+        single precision; counts are within 3e-5 of Poisson (total variation, worst at 6 electrons), and no test of tens of
         millions of draws tells them from it. ``"exact"``: a word each, in double precision, several times slower: the
         reference, for studies. The distributions are the same, the bits are not. See :mod:`sensor.fast_draws`.
 
@@ -247,7 +247,10 @@ class Camera:
         if self.params.storage_leaks:
             wait_s = storage_wait_s(self.params, light.shape, order, self.network if has_switches else None)
             front = replace(front, wait_s=wait_s)
-        charge_e, source = front.frame_rows(light).reshape(-1), order.source
+        source = order.source
+        # Before the charge takes its place: a table of cells may stand behind it.
+        del order
+        charge_e = front.frame_rows(light).reshape(-1)
         codes = np.empty((height, width), np.uint16)
         held = np.zeros((1, width), np.float32)
         # Some rows at a time: what the whole frame looks like in slot order is never needed.

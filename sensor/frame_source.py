@@ -35,6 +35,8 @@ class FrameSource:
         Exposure time; the frame time is at least that.
     frames : int or None
         How many; None never ends.
+    nonces : callable, optional
+        Gives the nonce of a frame's number, for tests and studies; fresh ones by default.
     paced : bool
         False delivers as fast as frames are made.
     clock, sleep : callable
@@ -52,6 +54,7 @@ class FrameSource:
     scenes: Sequence[Scene]
     exposure_s: float = REFERENCE_EXPOSURE_S
     frames: int | None = None
+    nonces: Callable[[int], bytes] | None = None
     paced: bool = True
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -85,7 +88,8 @@ class FrameSource:
         period_s = self.period_s
         due: float | None = None
         for number, scene in enumerate(islice(cycle(self.scenes), self.frames)):
-            frame = self.camera.capture(scene, self.exposure_s, frame=number)
+            nonce = None if self.nonces is None else self.nonces(number)
+            frame = self.camera.capture(scene, self.exposure_s, frame=number, nonce=nonce)
             if self.paced:
                 now = self.clock()
                 due = now if due is None else max(due, now)

@@ -104,7 +104,7 @@ def read_video(path: str | Path, *, most_frames: int = 300) -> tuple[list[Scene]
     video = cv2.VideoCapture(str(where))
     scenes: list[Scene] = []
     try:
-        rate = float(video.get(cv2.CAP_PROP_FPS))
+        period_s = frame_period_s(video)
         while len(scenes) < most_frames:
             done, picture = video.read()
             if not done:
@@ -114,4 +114,10 @@ def read_video(path: str | Path, *, most_frames: int = 300) -> tuple[list[Scene]
         video.release()
     if not scenes:
         raise SceneError(f"{path}: not a video that can be read")
-    return scenes, 1 / rate if 0 < rate < 1e6 else 1 / 25
+    return scenes, period_s
+
+
+def frame_period_s(video: cv2.VideoCapture) -> float:
+    """Return the time from one frame of an opened video to the next; 1/25 s when it does not tell."""
+    rate = float(video.get(cv2.CAP_PROP_FPS))
+    return 1 / rate if 0 < rate < 1e6 else 1 / 25

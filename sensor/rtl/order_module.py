@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from sensor.rtl.design import Design, Zone, bits_for
-from sensor.rtl.zone_module import bus_bits, zone_module
+from sensor.rtl.zone_generators import bus_bits
+from sensor.rtl.zone_module import zone_module
 
 
 def port_bits(design: Design) -> tuple[int, int]:
@@ -30,7 +31,7 @@ def order_module(design: Design) -> str:
     instances = "".join(
         _instance(design, zone, n, name) for n, (zone, name) in enumerate(zip(zones, names, strict=True))
     )
-    either = [" | ".join(f"({{32{{here[{n}]}}}} & {axis}_{n})" for n in range(count)) for axis in "yx"]
+    either = ["\n        | ".join(f"({{32{{here[{n}]}}}} & {axis}_{n})" for n in range(count)) for axis in "yx"]
     return f"""// Readout order "{design.pattern}", unit {design.unit}, generator {design.generator}.
 // {design.shape[1]} x {design.shape[0]} photosites in {count} zone(s). The ports of the zones lie side by side, those
 // of zone 0 in the lowest bits: {row_bits} bits of row_keys and {word_bits} of keys each.
@@ -38,7 +39,7 @@ def order_module(design: Design) -> str:
 
 module readout_order (
     input wire clk,
-    input wire reset,
+    input wire reset,  // before every frame
     // Round keys of the row address generators, stable over the frame; or the write ports of their tables.
     input wire [{count * row_bits - 1}:0] row_keys,
     input wire [{count - 1}:0] row_write,

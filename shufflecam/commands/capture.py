@@ -51,6 +51,18 @@ def capture(
         str | None,
         typer.Option("--lens", help="blur_px=1.5,falloff=0.3, psf=spot.png, red_shift_px=..., ...", metavar="LENS"),
     ] = None,
+    motion: Annotated[
+        bool,
+        typer.Option("--motion", help="Videos: each row sees the moments of its own exposure, as the shutter has it."),
+    ] = False,
+    hdr: Annotated[
+        str | None,
+        typer.Option(
+            "--hdr",
+            help="Exposures to merge into one frame of 16 bits, instead of --exposure: 0.001,0.01.",
+            metavar="SECONDS,...",
+        ),
+    ] = None,
     seed: Seed = None,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
@@ -76,7 +88,8 @@ def capture(
     name, digest = file_or_name(sensor)
     work = Capture(
         key=JobKey.of(key), sensor=name, sensor_hash=digest, exposure_s=exposure, pattern=pattern, unit=unit,
-        stage=stage, gain=gain, light=light, lens=lens, seed=seed, camera_seed=camera_seed(seed),
+        stage=stage, gain=gain, light=light, lens=lens, motion=motion, hdr=_exposures(hdr, stage, motion), seed=seed,
+        camera_seed=camera_seed(seed),
     )  # fmt: skip
     assert work.key is not None
     items = expand(inputs, PICTURES | RAW_FILES | VIDEOS, skip=out)
@@ -87,3 +100,20 @@ def capture(
         manifest=is_job(inputs, out),
     )  # fmt: skip
     report(run(work, items, out, settings), f"frames in {out}, shuffled under key {work.key.id}")
+
+
+def _exposures(text: str | None, stage: str, motion: bool) -> tuple[float, ...]:
+    """Return the exposure times of ``--hdr``."""
+    from scrambler.errors import ShuffleCamError
+
+    if text is None:
+        return ()
+    if motion or stage != "post-adc":
+        raise ShuffleCamError("--hdr merges codes of one still scene; leave out --motion, and keep --stage post-adc")
+    try:
+        times = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        times = ()
+    if len(times) < 2 or not all(0 < time < 1e5 for time in times):
+        raise ShuffleCamError(f"--hdr takes two or more exposures in seconds, such as 0.001,0.01, got {text!r}")
+    return times

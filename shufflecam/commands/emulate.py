@@ -26,7 +26,10 @@ def emulate(
 
     Example: shufflecam emulate photo.jpg --key door.key --pattern rows --out em
     """
-    from scrambler import Key, Multiplexer
+    import os
+    from zlib import crc32
+
+    from scrambler import Key, Multiplexer, seeded_nonce
     from scrambler.files import write_atomically
     from sensor import Camera, CaptureError
     from sensor.emulator import ReadoutEmulator, write_vcd
@@ -35,13 +38,17 @@ def emulate(
     from shufflecam.inputs import folder_of
     from shufflecam.sources import read_scene
 
-    mux = None
+    # Noise and nonce of a seed are those of `shufflecam capture`.
+    where = os.fsencode(picture.resolve())
+    mux, nonce = None, None
     if key is not None:
-        mux = Multiplexer(Key.load(key), pattern=pattern or "rows+columns", unit=unit, generator=generator)
+        secret = Key.load(key)
+        mux = Multiplexer(secret, pattern=pattern or "rows+columns", unit=unit, generator=generator)
+        nonce = None if seed is None else seeded_nonce(secret, seed, where.hex())
     elif pattern is not None:
         raise CaptureError("a pattern is drawn with a key: give --key too, or leave --pattern out")
     camera = Camera(sensor, mux, camera_seed(seed), stage=stage)
-    emulation = ReadoutEmulator(camera).capture(read_scene(picture), exposure)
+    emulation = ReadoutEmulator(camera).capture(read_scene(picture), exposure, crc32(where), nonce)
     with folder_of(out / "frame.dng"):
         emulation.frame.save(out / "frame.dng")
         write_atomically(out / "events.csv", emulation.events.to_csv().encode())

@@ -43,7 +43,7 @@ def stream(
     import sys
     from contextlib import ExitStack
 
-    from scrambler import Key, Multiplexer
+    from scrambler import Key, Multiplexer, seeded_nonce
     from sensor import Camera, RawFileError, RawFrame
     from sensor.frame_source import FrameSource, write_stream
     from sensor.mipi_packing import check_packing
@@ -56,7 +56,16 @@ def stream(
     camera = Camera(sensor, Multiplexer(secret, pattern=pattern, unit=unit, generator=generator), camera_seed(seed))
     check_packing(packing, camera.params.bit_depth)
     scenes = [scene for path in inputs for scene in (read_video(path)[0] if is_video(path) else [read_scene(path)])]
-    source = FrameSource(camera=camera, scenes=scenes, exposure_s=exposure, frames=frames, paced=paced)
+    where = b"\0".join(os.fsencode(path.resolve()) for path in inputs).hex()
+
+    def seeded(number: int) -> bytes:
+        assert seed is not None
+        return seeded_nonce(secret, seed, f"stream/{number}/{where}")
+
+    source = FrameSource(
+        camera=camera, scenes=scenes, exposure_s=exposure, frames=frames, paced=paced,
+        nonces=None if seed is None else seeded,
+    )  # fmt: skip
     height, width = source.shape
     bits, rate = camera.params.bit_depth, 1 / source.period_s
     if sys.stdout.isatty():

@@ -108,7 +108,8 @@ def _train_network(config: "TrainConfig", out: Path, folder: Path | None, key: P
     train_set, test_set = load_data(config, folder)
     if leads:
         device = config.torch_device
-        stdout.print(f"{config.model} on {config.data_set}: {epochs} epochs in {config.computed_in} on {device}")
+        way = f"recipe {config.recipe_name}, {epochs} epochs in {config.computed_in} on {device}"
+        stdout.print(f"{config.model} on {config.data_set}: {way}")
 
     def report(log: EpochLog) -> None:
         tested = "" if log.test_score is None else f"test {log.metric} {100 * log.test_score:.2f} %  "

@@ -1,7 +1,6 @@
 """Pictures and videos to shuffled frames; RAW files shuffled after the fact."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +10,9 @@ from shufflecam.inputs import Input
 from shufflecam.jobs.work import Do, Made, Work, write_hashed
 
 if TYPE_CHECKING:
-    from sensor import RawFrame, Scene
+    from collections.abc import Iterator
+
+    from sensor import RawFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,10 @@ class Capture(Work):
         Lamp and lens, see :mod:`shufflecam.optics`.
     seed : int or None
         Fixes nonces; None draws fresh ones.
+    motion : bool
+        Whether the rows of a video's frames see the moments of their own exposure, or all the same picture.
+    hdr : tuple of float
+        Exposure times to merge into one frame of 16 bits, instead of ``exposure_s``; empty for one exposure.
     camera_seed : int
         Which individual of the sensor it is: all workers of a job simulate the same.
     """
@@ -47,6 +52,8 @@ class Capture(Work):
     gain: float = 1.0
     light: str | None = None
     lens: str | None = None
+    motion: bool = False
+    hdr: tuple[float, ...] = ()
     seed: int | None
     camera_seed: int
 
@@ -57,17 +64,18 @@ class Capture(Work):
         return {
             "sensor": self.sensor, "sensor_hash": self.sensor_hash, "exposure_s": self.exposure_s,
             "pattern": self.pattern, "unit": self.unit, "stage": self.stage, "gain": self.gain,
-            "light": self.light, "lens": self.lens, "seed": self.seed,
+            "light": self.light, "lens": self.lens, "motion": self.motion, "hdr": list(self.hdr), "seed": self.seed,
         }  # fmt: skip
 
     def start(self) -> Do:
         """Make camera and multiplexer."""
-        from scrambler import Multiplexer, seeded_nonce
+        from scrambler import Multiplexer, new_nonce, seeded_nonce
         from scrambler.errors import ShuffleCamError
-        from sensor import Camera, Scene
+        from sensor import Camera, Scene, merge_exposures
         from sensor.raw_writer import dng_parts
         from shufflecam.optics import scene_optics
         from shufflecam.sources import is_picture, read_frame, read_scene
+        from shufflecam.verbs.capture_video import scene_windows, seen_by_rows, video_scenes
         from shufflecam.videos import drop_frames, frame_path, is_video
 
         assert self.key is not None
@@ -82,30 +90,50 @@ class Capture(Work):
             """Return the nonce that the seed fixes; None lets a fresh one be drawn."""
             return None if self.seed is None else seeded_nonce(secret, self.seed, where.hex())
 
-        def captured(scene: Scene, where: bytes) -> "RawFrame":
+        def captured(scene: Scene, where: bytes, nonce: bytes | None) -> "RawFrame":
             # The noise, too, follows from the path alone, whatever other files the folder holds.
+            scene = optics(scene)
             if before_adc:
-                return camera.capture(optics(scene), self.exposure_s, crc32(where), nonce_of(where))
+                return camera.capture(scene, self.exposure_s, crc32(where), nonce)
             # The same frame, bit for bit; but a large picture leaves memory before its frame is shuffled.
-            frame = natural.capture(optics(scene), self.exposure_s, crc32(where))
+            if self.hdr:
+                names = (where + b"/exposure %d" % number for number in range(len(self.hdr)))
+                shots = zip(self.hdr, names, strict=True)
+                frame = merge_exposures([natural.capture(scene, time_s, crc32(name)) for time_s, name in shots])
+            else:
+                frame = natural.capture(scene, self.exposure_s, crc32(where))
             del scene
-            return frame.shuffle(multiplexer, nonce=nonce_of(where))
+            return frame.shuffle(multiplexer, nonce=nonce)
+
+        def video_captured(path: Path, where: bytes) -> "Iterator[RawFrame]":
+            if not self.motion:
+                for number, scene in enumerate(video_scenes(path)):
+                    name = where + b"/%d" % number
+                    yield captured(scene, name, nonce_of(name))
+                return
+            for number, (window, period_s) in enumerate(scene_windows(path, camera, self.exposure_s)):
+                name = where + b"/%d" % number
+                # Before the converters the order of the rows, and so what they see, depends on it.
+                nonce = nonce_of(name) or (new_nonce() if before_adc else None)
+                yield captured(seen_by_rows(window, period_s, camera, self.exposure_s, nonce), name, nonce)
 
         def frame_of(path: Path, where: bytes) -> "RawFrame":
             if is_picture(path):
-                return captured(read_scene(path), where)
+                return captured(read_scene(path), where, nonce_of(where))
             if before_adc:
                 raise ShuffleCamError(f"{path}: the codes of a RAW file can only be shuffled at stage post-adc")
+            if self.hdr:
+                raise ShuffleCamError(f"{path}: a RAW file is exposed already; --hdr is for pictures and videos")
             return read_frame(path).shuffle(multiplexer, nonce=nonce_of(where))
 
         def do(item: Input, out: Path) -> Made:
             where = os.fsencode(item.path.resolve())
             if is_video(item.path):
                 folder, written = item.output(out, ""), set[Path]()
-                for number, scene in enumerate(_video_scenes(item.path)):
+                for number, frame in enumerate(video_captured(item.path, where)):
                     path = frame_path(folder, number, ".dng")
                     folder.mkdir(parents=True, exist_ok=True)
-                    captured(scene, where + b"/%d" % number).save(path)
+                    frame.save(path)
                     written.add(path)
                 drop_frames(folder, written)
                 return Made(folder, facts={"frames": len(written)})
@@ -114,13 +142,3 @@ class Capture(Work):
             return Made(target, frame.nonce, digest=digest)
 
         return do
-
-
-def _video_scenes(path: Path) -> "Iterator[Scene]":
-    """Yield a video's frames as scenes."""
-    from sensor import Scene
-    from sensor.srgb import srgb_table
-    from shufflecam.videos import video_frames
-
-    for picture in video_frames(path):
-        yield Scene(picture, srgb_table(255))

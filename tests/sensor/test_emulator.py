@@ -88,6 +88,24 @@ def test_times_buffers_and_counts_are_those_of_the_formulae(key, pattern, unit):
         assert emulation.counts.row_selects == (SHAPE[0] * SHAPE[1] if random else SHAPE[0])
 
 
+@pytest.mark.parametrize("unit", ["pixel", "quad", "plane"])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_before_the_converters_time_is_that_of_rows_or_of_random_access(key, pattern, unit):
+    params = noisy(blank_rows=5, line_overhead_s=3e-7)
+    camera = Camera(params, Multiplexer(key, pattern=pattern, unit=unit), stage="pre-adc")
+    emulation = check(camera)
+    keeps_rows = pattern in ("rows", "columns", "rows+columns") and (unit != "plane" or pattern == "columns")
+    if not keeps_rows:
+        assert emulation.circuit == "random access"
+        assert emulation.frame_time_s == pytest.approx(random_access_time_s(params, SHAPE), rel=1e-9)
+        return
+    network = None if pattern == "rows" else camera.network
+    row_s = row_time_s(params, SHAPE[1], network)
+    assert emulation.circuit == ("row decoder" if pattern == "rows" else "switch network")
+    assert emulation.row_time_s == pytest.approx(row_s, rel=1e-9)
+    assert emulation.frame_time_s == pytest.approx((SHAPE[0] + 5) * row_s, rel=1e-9)
+
+
 @pytest.mark.parametrize("shutter", ["rolling", "global"])
 @pytest.mark.parametrize("slowest", ["analogue", "converters", "link"])
 def test_the_sequencer_finds_the_timeline_of_the_formulae(key, shutter, slowest):

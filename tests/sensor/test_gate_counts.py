@@ -64,8 +64,9 @@ def gates_of(folder, sources, top, parameters=()):
     """Return the gate equivalents of each module, synthesised on its own."""
     setting = " ".join(f"-set {name} {value}" for name, value in parameters)
     script = (
-        f"read_verilog {' '.join(sources)}; {f'chparam {setting} {top};' if setting else ''} hierarchy -check -top {top};"
-        " proc; opt -nodffe -nosdff; select -assert-none t:$dlatch; memory -nomap; techmap; opt -nodffe -nosdff;"
+        f"read_verilog {' '.join(sources)}; {f'chparam {setting} {top};' if setting else ''}"
+        f" hierarchy -check -top {top}; proc; opt -nodffe -nosdff;"
+        " select -assert-none t:$dlatch; memory -nomap; techmap; opt -nodffe -nosdff;"
         " dfflegalize -cell $_DFF_P_ 01; opt -nodffe -nosdff; abc -g NAND; opt_clean; tee -q -o stat.txt stat"
     )
     done = subprocess.run(["yosys", "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=True)

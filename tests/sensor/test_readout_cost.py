@@ -171,6 +171,10 @@ def test_tables_of_a_timeline_hold_the_same_numbers(imx477):
     assert [int(r["row"]) for r in rows] == content["row"] == list(range(6))
     np.testing.assert_allclose([float(r["end_s"]) for r in rows], content["end_s"], rtol=1e-8)
     assert timeline_png(line).startswith(b"\x89PNG")
+    # Rows of many rows of the sensor are drawn by their place in the readout.
+    mixed = replace(line, row=np.full(6, -1))
+    assert timeline_png(mixed).startswith(b"\x89PNG")
+    assert timeline_png(mixed) != timeline_png(line)
 
 
 @pytest.mark.parametrize("pattern", ["rows", "rows+columns"])
