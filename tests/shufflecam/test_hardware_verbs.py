@@ -49,6 +49,17 @@ def test_emulate_writes_frame_events_waves_and_timeline(run, key_file, odd, tmp_
     assert cv2.imread(str(out / "timeline.png")) is not None
 
 
+@pytest.mark.parametrize("stage", ["post-adc", "pre-adc"])
+def test_emulate_gives_the_frame_of_capture_with_the_same_seed(run, key_file, odd, tmp_path, stage) -> None:
+    same = (odd, "--key", key_file, "--pattern", "rows+columns", "--stage", stage, "--seed", 8)
+    assert run("capture", *same, "--out", tmp_path / "captured").status == 0
+    assert run("emulate", *same, "--out", tmp_path / "emulated").status == 0
+    captured = RawFrame.load(tmp_path / "captured" / "odd.png.dng")
+    emulated = RawFrame.load(tmp_path / "emulated" / "frame.dng")
+    np.testing.assert_array_equal(emulated.mosaic, captured.mosaic)
+    assert emulated.nonce == captured.nonce
+
+
 def test_emulate_without_a_key_reads_naturally_and_wants_no_pattern(run, odd, tmp_path) -> None:
     assert run("emulate", odd, "--out", tmp_path / "out").out.startswith("plain: ")
     typed = run("emulate", odd, "--pattern", "rows", "--out", tmp_path / "other")
@@ -182,6 +193,9 @@ def test_a_stream_of_an_odd_picture_tells_the_size_that_it_has(run, key_file, od
     frames = np.frombuffer(piped.getvalue(), np.uint8).reshape(2, 30, -1)
     assert len(set(nonces.read_text().split())) == 2
     assert not np.array_equal(unpack(frames[0], 44, 12, "words"), unpack(frames[1], 44, 12, "words"))
+    again = into_pipe(monkeypatch)
+    assert run("stream", odd, "--key", key_file, "--frames", 2, "--fast", "--seed", 5).status == 0
+    assert again.getvalue() == piped.getvalue()
 
 
 def test_a_stream_has_frames_of_one_size(run, key_file, odd, photo, monkeypatch) -> None:

@@ -29,11 +29,27 @@ def test_it_compares_all_patterns(typed):
         assert word in result.output
 
 
+def test_it_tells_the_gates_part_by_part_and_what_is_known_of_the_generators(typed):
+    output = typed("--sensor", "imx477", "--generator", "light").output
+    for word in (
+        "Yosys",
+        "row and column scan",
+        "line buffer control",
+        "switch settings",
+        "774613",
+        "no security claim",
+    ):
+        assert word in output
+    assert typed("--generator", "table").exit_code != 0
+    assert typed("--pattern", "rows").exit_code != 0
+
+
 def test_json_is_one_object_a_line(typed):
     rows = [json.loads(line) for line in typed("--sensor", "imx363", "--json", "--unit", "pixel").output.splitlines()]
     assert rows[0]["pattern"] == "none"
     assert {row["unit"] for row in rows} == {"pixel"}
     assert all(row["energy_j"] > 0 for row in rows)
+    assert all(row["gates"] == sum(row["gate_parts"].values()) for row in rows)
 
 
 def test_it_writes_the_timeline_of_a_keyed_frame(typed, tmp_path):
