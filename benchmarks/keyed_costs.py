@@ -198,6 +198,33 @@ def memory(batch: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def bfloat16(batch: int, rounds: int) -> dict[str, Any]:
+    """Time VGG16-BN in bfloat16, plain and keyed, beside both in float32; and the keyed one's distance to the plain."""
+    key, nonces = Key.generate(), new_nonces(batch)
+    frames = torch.rand(batch, 3, *SIZE).contiguous(memory_format=torch.channels_last)
+    plain, half = _vgg(), _vgg().bfloat16()
+    keyed, keyed_half = convert(plain, key, SIZE), convert(half, key, SIZE)
+    orders = [keyed_permutation(key, SIZE, nonce=nonce) for nonce in nonces]
+    shuffled = torch.stack([order.shuffle(frame) for order, frame in zip(orders, frames.bfloat16(), strict=True)])
+    shuffled = shuffled.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        answers = half(frames.bfloat16()), keyed_half(shuffled, nonce=nonces)
+        runs: dict[str, Callable[[], object]] = {
+            "plain": lambda: plain(frames),
+            "keyed": lambda: keyed(frames, nonce=nonces),
+            "plain bfloat16": lambda: half(shuffled),
+            "keyed bfloat16": lambda: keyed_half(shuffled, nonce=nonces),
+        }
+        seconds = interleave(runs, rounds)
+    return {
+        "batch": batch, "plain bfloat16 ms": 1e3 * median(seconds["plain bfloat16"]),
+        "keyed bfloat16 / plain bfloat16": _ratio(seconds, "keyed bfloat16", "plain bfloat16"),
+        "keyed float32 / plain bfloat16": _ratio(seconds, "keyed", "plain bfloat16"),
+        "plain float32 / plain bfloat16": _ratio(seconds, "plain", "plain bfloat16"),
+        "largest difference": float((answers[0] - answers[1]).abs().max() / answers[0].abs().max()),
+    }  # fmt: skip
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -217,11 +244,13 @@ def main(argv: list[str] | None = None) -> int:
     print_table("\nTraining step, batch 64; a new nonce", [others])
     tables = [tables_ms("vgg16_bn", _vgg(), 32, 31), tables_ms("resnet50", resnet50(), 224, 9)]
     print_table("\nAll tables of a network", tables)
+    halves = [bfloat16(batch, rounds) for batch, rounds in ((1, arguments.rounds), (64, 3))]
+    print_table("\nVGG16-BN in bfloat16, by the portable engine and the library", halves)
     peaks = [memory(batch) for batch in (1, 64)]
     print_table("\nPeak memory of inference", peaks)
     write_report(
         RESULTS / "keyed_costs.json", "What a key costs", networks, deformable=deformed, others=others, tables=tables,
-        memory=peaks, numpy=np.__version__, torch=torch.__version__,
+        bfloat16=halves, memory=peaks, numpy=np.__version__, torch=torch.__version__,
     )  # fmt: skip
     return 0
 

@@ -159,7 +159,7 @@ def effort(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=5000, help="training images of CIFAR-10")
     parser.add_argument("--adaptation-images", type=int, default=5000, help="the same, behind adaptation networks")
     parser.add_argument("--epochs", type=int, default=6, help="of CIFAR-10")
-    parser.add_argument("--digit-epochs", type=int, default=5, help="of MNIST, all 60,000")
+    parser.add_argument("--digit-epochs", type=int, default=4, help="of MNIST, all 60,000")
     parser.add_argument("--face-epochs", type=int, default=60, help="of the faces")
     parser.add_argument("--test-images", type=int, default=1000, help="of CIFAR-10")
     return parser

@@ -35,6 +35,8 @@ class Pretrained:
         Height and width of its input, in pixels.
     channels : int
         Of its input: 3 for RGB, 1 for grey.
+    model : str
+        Its architecture, by the name of :func:`networks.build`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Pretrained:
     classes: tuple[str, ...]
     input_size: tuple[int, int]
     channels: int = 3
+    model: str = ""
 
     def reading_rgb(self) -> nn.Module:
         """Return the network, behind the luma of RGB where it reads grey; convertible like any other."""
@@ -52,7 +55,7 @@ def list_pretrained() -> list[str]:
     """Return the names of the shipped weights, sorted.
 
     >>> list_pretrained()
-    ['cifar10-airbench94']
+    ['cifar10-airbench94', 'mnist-conv5']
     """
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
@@ -91,7 +94,7 @@ def load_network(name: str | Path) -> Pretrained:
         network.load_state_dict(single)
     except RuntimeError:
         raise WeightsError(f"{path} does not fit the architecture {model} it names") from None
-    return Pretrained(str(name), network.eval(), classes, size, model_entry(model).channels)
+    return Pretrained(str(name), network.eval(), classes, size, model_entry(model).channels, model)
 
 
 def _description(path: Path, metadata: dict[str, str]) -> tuple[str, tuple[str, ...], tuple[int, int]]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from operators.engine_calls import OUT, PIXELS, RESIDUAL
+from operators.engine_calls import JOBS, OUT, PIXELS, RESIDUAL, SCRATCH
 from operators.engine_indirect import is_plain_inference
 from operators.engine_steps import FusedConv2d, FusedNorm, Job
 from operators.indirect import call_steps, step_of
@@ -64,6 +64,8 @@ class _Plan:
                 for job, (_, added) in zip(jobs, reads, strict=True)
             ]
         )
+        self._most_jobs = int(self._steps[:, JOBS].max()) if self._steps[:, JOBS + 1].any() else 1
+        self._needed = int(self._steps[:, SCRATCH + 1].max())
         # Where addresses go that change with every call, and those in the memory that maps share.
         self._open: list[tuple[int, int, int]] = []
         self._inside: list[tuple[int, int, int]] = []
@@ -102,7 +104,7 @@ class _Plan:
         addresses = [tensor.data_ptr() for tensor in (*rows, *made)]
         for s, column, place in self._open:
             steps[s, column] = addresses[place]
-        call_steps(steps, self._clamps)
+        call_steps(steps, self._clamps, self._most_jobs, self._needed)
         self._idle.append((steps, memory))
         return tuple(from_rows(out, shape[2:]) for out, shape in zip(made, self._shapes, strict=True))
 

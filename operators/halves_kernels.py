@@ -48,6 +48,7 @@ def _is_there() -> bool:
     return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST, _TILES) == 0)
 
 
+# Nothing below is compiled, and no layer comes here, where it is not.
 IS_THERE = _is_there()
 # Rows of the table's tiles, as operators.indirect_kernels.ROWS on processors that have the unit.
 _TABLE_ROWS = 12
@@ -153,8 +154,7 @@ def _product_of(heights: int) -> Any:
         typing_context: Any, pixels: Any, weights: Any, sums: Any, steps: Any, is_first: Any, near: Any, far: Any
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            if IS_THERE:
-                _emit_product(builder, heights, values)
+            _emit_product(builder, heights, values)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 7), generate
@@ -167,8 +167,7 @@ def _begin_tiles(typing_context: Any, shapes: Any) -> Any:
     """Set the matrix unit up for this thread; ``shapes`` is the address of its description."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if IS_THERE:
-            _call(builder, "llvm.x86.ldtilecfg", [_BYTES], [_at(builder, values[0])])
+        _call(builder, "llvm.x86.ldtilecfg", [_BYTES], [_at(builder, values[0])])
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -179,8 +178,7 @@ def _end_tiles(typing_context: Any) -> Any:
     """Give the matrix unit back."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if IS_THERE:
-            _call(builder, "llvm.x86.tilerelease", [], [])
+        _call(builder, "llvm.x86.tilerelease", [], [])
         return context.get_dummy_value()
 
     return types.void(), generate

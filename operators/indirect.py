@@ -109,6 +109,7 @@ _NATURAL = np.empty(0, np.int32)
 _CALLS = 4096
 # What a residual that does not exist reads.
 NOTHING = np.zeros(COLUMNS, np.float32)
+_NOTHING_AT = NOTHING.ctypes.data
 
 
 def flat(tensor: Tensor) -> NDArray[Any]:
@@ -181,9 +182,11 @@ def convolve_rows(
         return out
     if packed.way == "halves":
         step = step_of(tuple(rows.shape), table, packed, outputs, unit, residual is not None)
-        step[[PIXELS, OUT]] = rows.data_ptr(), out.data_ptr()
-        step[RESIDUAL] = 0 if residual is None else residual.data_ptr()
-        call_steps(step[None], packed.clamp[None])
+        step[PIXELS], step[OUT] = rows.data_ptr(), out.data_ptr()
+        if residual is not None:
+            step[RESIDUAL] = residual.data_ptr()
+        jobs = int(step[JOBS]) if step[JOBS + 1] else 1
+        call_steps(step[None], packed.clamp[None], jobs, int(step[SCRATCH + 1]))
         return out
     sizes, jobs, worth_it = job_sizes(tuple(rows.shape), table, packed, outputs, unit, residual is not None)
     held = NOTHING if residual is None else flat(residual)
@@ -219,24 +222,26 @@ def step_of(
         B, N, C = shape
         entry = halves_entry
         more, jobs = halves_numbers(B, N, outputs, table.shape[1], C, packed.maps)
-    fixed = (packed.border, packed.blocks, packed.bias, NOTHING)
-    border, blocks, bias, residual = [array.ctypes.data for array in fixed]
+    border, blocks, bias = packed.addresses
     numbers = (
-        address_of(entry), jobs, worth_it, 0, border, table.data_ptr(), blocks, bias, residual, 0, *sizes, 0, *more,
+        address_of(entry), jobs, worth_it, 0, border, table.data_ptr(), blocks, bias, _NOTHING_AT, 0, *sizes, 0, *more,
     )  # fmt: skip
     return np.array(numbers + (0,) * (STEP_NUMBERS - len(numbers)), np.int64)
 
 
-def call_steps(steps: NDArray[Any], clamps: NDArray[Any]) -> None:
+def call_steps(steps: NDArray[Any], clamps: NDArray[Any], jobs: int, needed: int) -> None:
     """Run steps whose addresses are all there but that of scratch memory, which this thread lends.
 
     Parameters
     ----------
     steps : ndarray of int64, shape (S, STEP_NUMBERS)
     clamps : ndarray of float32, shape (S, STEP_FLOATS)
+    jobs : int
+        The most that a step has; 1 where threads are not worth it for any.
+    needed : int
+        The most bytes of scratch memory that a thread needs.
     """
-    parts = threads_for(int(steps[:, JOBS].max())) if steps[:, JOBS + 1].any() else 1
-    needed = int(steps[:, SCRATCH + 1].max())
+    parts = threads_for(jobs)
     memory = scratch("steps", parts * needed // 4)
     steps[:, SCRATCH] = memory.ctypes.data
     if parts == 1:

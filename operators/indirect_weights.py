@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class PackedWeights:
     channels: int
     maps: int
     way: str = "rows"
+
+    @cached_property
+    def addresses(self) -> tuple[int, int, int]:
+        """Where border, blocks and bias lie in memory."""
+        return self.border.ctypes.data, self.blocks.ctypes.data, self.bias.ctypes.data
 
     @property
     def depthwise(self) -> bool:
@@ -131,15 +137,22 @@ def pack_halves(weight: Tensor, bias: Tensor | None, low: float = -math.inf, hig
     largest = float(rows.abs().max()) if rows.numel() else 0.0
     exponent = _TOP - math.frexp(largest)[1] if 0 < largest < math.inf else 0
     scale = 2.0 ** min(exponent, _MOST_EXPONENT)
-    scaled = F.pad(rows * scale, (0, 0, 0, -depth % 32))
-    h = scaled.half()
-    parts = torch.stack([h, (scaled - h.float()).half()])
-    # (part, block, step, pair, value of the pair, half of the columns, column)
-    parts = parts.reshape(2, len(rows), -1, 16, 2, 2, 16).permute(2, 1, 0, 5, 3, 6, 4)
-    chunks = [chunk.transpose(0, 1).reshape(-1) for chunk in torch.split(parts, CHUNK)]
+    steps = -(-depth // 32)
+    blocks, end = torch.empty(len(rows) * steps * 2048, dtype=torch.half), 0
+    # Part by part: all at once would take several times the weights' memory.
+    for begin in range(0, steps, CHUNK):
+        count = min(CHUNK, steps - begin)
+        scaled = rows[:, 32 * begin : 32 * (begin + count)] * scale
+        scaled = F.pad(scaled, (0, 0, 0, 32 * count - scaled.shape[1]))
+        h = scaled.half()
+        parts = torch.stack([h, (scaled - h.float()).half()])
+        # (part, block, step, pair, value of the pair, half of the columns, column)
+        parts = parts.reshape(2, len(rows), count, 16, 2, 2, 16).permute(1, 2, 0, 5, 3, 6, 4)
+        start, end = end, end + parts.numel()
+        blocks[start:end].view(parts.shape).copy_(parts)
     clamp = packed.clamp.copy()
     clamp[2] = scale
-    return replace(packed, blocks=torch.cat(chunks).numpy(), clamp=clamp, way="halves")
+    return replace(packed, blocks=blocks.numpy(), clamp=clamp, way="halves")
 
 
 class WeightCache:
@@ -171,10 +184,15 @@ class WeightCache:
         of = self._state(conv, norm)
         if self._packed is None or of is None or of != self._of:
             weight, bias = fold_norm(conv.weight, conv.bias, norm)
-            if way == "rows":
-                made = pack_weights(weight, bias, conv.groups, low, high)
+            if way == "squares":
+                made = pack_squares(weight, bias, low, high)
             else:
-                made = (pack_squares if way == "squares" else pack_halves)(weight, bias, low, high)
+                # Here already, so that what was folded in float64 is gone by then.
+                weight = weight.float()
+                if way == "halves":
+                    made = pack_halves(weight, bias, low, high)
+                else:
+                    made = pack_weights(weight, bias, conv.groups, low, high)
             self._of, self._packed = of, made
         return self._packed
 

@@ -54,9 +54,9 @@ class Camera:
         The switches of a multiplexer before the converters; with usual figures by default. Row order alone
         (pattern "rows") needs none, and has none.
     sampler : str
-        How electrons and Gaussian read noise are drawn. ``"fast"``: both from a word and a half, in
-        single precision; counts are within 3e-5 of Poisson (total variation, worst at 6 electrons), and no test of tens of
-        millions of draws tells them from it. ``"exact"``: a word each, in double precision, several times slower: the
+        How electrons and Gaussian read noise are drawn. ``"fast"``: both from a word and a half, in single precision;
+        counts are within 3e-5 of Poisson (total variation, worst at 6 electrons), and no test of tens of millions of
+        draws tells them from it. ``"exact"``: a word each, in double precision, several times slower: the
         reference, for studies. The distributions are the same, the bits are not. See :mod:`sensor.fast_draws`.
 
     Examples

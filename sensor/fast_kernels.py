@@ -78,7 +78,7 @@ def expose_rows(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _lines(count: int) -> NDArray[Any]:
-    """Return zeros for ``count`` strips, at an address that suits whole vectors: others take a fifth longer."""
+    """Return zeros for ``count`` strips, at an address that suits whole vectors."""
     block = np.zeros(count * STRIP_PX + 16, np.float32)
     skipped = -block.ctypes.data % 64 // 4
     return block[skipped : skipped + count * STRIP_PX].reshape(count, STRIP_PX)

@@ -78,6 +78,9 @@ class TrainConfig:
         Only the first so many training images.
     seed : int
         Fixes initial weights, order, augmentation and, where pictures are protected, the nonces (for studies only).
+    start : str, optional
+        A weights file of the same model and classes to go on from, or the name of shipped weights; default: weights
+        drawn from the seed.
     device : str
         A torch device; ``"auto"`` takes a GPU where there is one.
     precision : str
@@ -108,6 +111,7 @@ class TrainConfig:
     test_every: int = 1
     images: int | None = None
     seed: int = 0
+    start: str | None = None
     device: str = "auto"
     precision: str = "auto"
     compile: bool = False
@@ -139,9 +143,14 @@ class TrainConfig:
         return self.data or usual_data(self.model)
 
     @property
+    def recipe_name(self) -> str:
+        """The name of the recipe."""
+        return self.recipe or usual_recipe(self.model, self.data_set)
+
+    @property
     def settings(self) -> Recipe:
         """The recipe with what this run changes of it."""
-        recipe = RECIPES[self.recipe or usual_recipe(self.model, self.data_set)]
+        recipe = RECIPES[self.recipe_name]
         own = {f.name: getattr(self, f.name, None) for f in dataclasses.fields(Recipe)}
         return dataclasses.replace(recipe, **{name: value for name, value in own.items() if value is not None})
 

@@ -101,4 +101,4 @@ def usual_recipe(model: str, data: str) -> str:
     """Return the name of the recipe that fits a model and a data set."""
     if model.startswith("airbench"):
         return "jordan"
-    return {"mnist": "digits", "camvid": "segmentation"}.get(data, "sgd")
+    return {"mnist": "digits", "camvid": "segmentation", "camvid-trainval": "segmentation"}.get(data, "sgd")

@@ -20,7 +20,7 @@ from networks.convert import convert
 from networks.datasets import SegmentedImages
 from networks.errors import TrainingError
 from networks.evaluation import image_tensor
-from networks.pretrained import save_network
+from networks.pretrained import load_network, save_network
 from networks.registry import build, model_entry
 from networks.training.config import TrainConfig
 from networks.training.log import EpochLog, read_log, write_log
@@ -147,7 +147,9 @@ class _Run:
                 " choose another model or data set"
             )
         model = build(self.config.model, len(train_set.classes), seed=self.config.seed)
-        if isinstance(model, AirBench):
+        if self.config.start is not None:
+            self._go_on_from(self.config.start, model, train_set)
+        elif isinstance(model, AirBench):
             if self.protection is not None and not self.keyed:
                 first = train_set.images[:5000]
                 sight = self.protection.apply(first, torch.arange(len(first)), 0, "first sight").inputs
@@ -162,6 +164,17 @@ class _Run:
             synchronise_batch_norms(model)
         model = model.to(self.device)
         return model if self.keyed else model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+
+    def _go_on_from(self, start: str, model: nn.Module, train_set: DataSet) -> None:
+        """Load the weights of another training."""
+        found = load_network(start)
+        if found.model != self.config.model or found.classes != train_set.classes:
+            theirs, ours = ", ".join(found.classes), ", ".join(train_set.classes)
+            raise TrainingError(
+                f"{start} holds {found.model} for {theirs}, and this run trains {self.config.model} for {ours}:"
+                " choose weights of the same"
+            )
+        model.load_state_dict(found.network.state_dict())
 
     def autocast(self) -> torch.autocast:
         """Return the context that the network runs in."""

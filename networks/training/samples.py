@@ -119,6 +119,8 @@ class Samples:
         self._masks = isinstance(data, SegmentedImages)
         if self._masks and protection is not None:
             raise TrainingError("segmentation trains on plain pictures: convert the trained network with the key")
+        if self._masks and (recipe.translation_px or recipe.cutout_px):
+            raise TrainingError("translation_px and cutout_px would move pictures off their masks: use crop and zoom")
         # Protected once, the pictures are augmented as they are; as a client would, they are protected batch by batch.
         self._once = protection is not None and protection.once
         self._nonces: tuple[bytes, ...] = ()

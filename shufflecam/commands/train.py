@@ -32,6 +32,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     test_every: Annotated[int | None, typer.Option(help="Epochs from one test to the next.")] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes initial weights, order and augmentation.")] = None,
+    start: Annotated[str | None, typer.Option(help="Weights to go on from: a file, or shipped ones by name.")] = None,
     device: Annotated[str | None, typer.Option(help="A torch device; auto takes a GPU where there is one.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bfloat16 or float32.")] = None,
     compiled: Annotated[
@@ -54,7 +55,7 @@ def train(
     said: dict[str, Any] = {
         "data": data, "recipe": recipe, "epochs": epochs, "batch_size": batch_size, "test_every": test_every,
         "seed": seed, "device": device, "precision": precision,
-        "compile": compiled,
+        "compile": compiled, "start": start,
     }  # fmt: skip
     said = {name: value for name, value in said.items() if value is not None}
     if what in LEARNED:
@@ -131,7 +132,7 @@ def _train_scheme(name: str, out: Path, folder: Path | None, said: Mapping[str, 
     from networks.training import TrainingError, load_data
     from shufflecam.console import stdout
 
-    for option in ("recipe", "test_every", "compile"):
+    for option in ("recipe", "test_every", "compile", "start"):
         if option in said:
             raise TrainingError(f"{name} has a recipe of its own: leave --{option.replace('_', '-')} out")
     recipe = LearnedRecipe(**{option: value for option, value in said.items() if option != "data"})

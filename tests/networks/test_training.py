@@ -222,6 +222,17 @@ def test_segmentation_learns_from_masks_and_leaves_void_out(tmp_path: Path) -> N
     assert last["test_score"] > 0.8
 
 
+def test_the_recipe_follows_model_and_data_and_moves_no_picture_off_its_mask(tmp_path: Path) -> None:
+    for model, data, name in (
+        ("airbench94", None, "jordan"), ("vgg16_bn", None, "sgd"), ("conv5", None, "digits"),
+        ("unet", None, "segmentation"), ("deeplab_light", "camvid-trainval", "segmentation"),
+    ):  # fmt: skip
+        assert TrainConfig(model=model, data=data).recipe_name == name
+    scenes = some_masks(8, 0)
+    with pytest.raises(TrainingError, match="would move pictures off their masks"):
+        train(TrainConfig(model="unet", recipe="sgd", batch_size=4), out=tmp_path, train_set=scenes, test_set=scenes)
+
+
 def test_the_overlap_of_classes_by_a_loop() -> None:
     rng = np.random.default_rng(0)
     logits, targets = rng.normal(size=(2, 4, 3, 5)), rng.integers(0, 3, (2, 3, 5))
@@ -252,6 +263,21 @@ def test_a_network_with_a_loss_of_its_own_is_trained_on_it(tmp_path: Path) -> No
     logged = json.loads((tmp_path / "log.jsonl").read_text())["loss"]
     assert logged == pytest.approx(float((crossed + network.penalty(features)).detach()), rel=1e-4)
     assert network.penalty(features) > 1e-3
+
+
+def test_a_run_goes_on_from_the_weights_of_another(tmp_path: Path) -> None:
+    data = some_images(16, 0)
+    train(TrainConfig(**FAST, epochs=1), out=tmp_path / "a", train_set=data, test_set=data)  # type: ignore[arg-type]  # a table
+    weights = str(tmp_path / "a" / "weights.safetensors")
+    slow = TrainConfig(**FAST, epochs=1, start=weights, learning_rate=1e-9, weight_decay=0.0)  # type: ignore[arg-type]  # a table
+    after = train(slow, out=tmp_path / "b", train_set=data, test_set=data)
+    before = load_network(weights).network
+    for (name, one), other in zip(before.named_parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5, msg=name)
+    with pytest.raises(
+        TrainingError, match=r"holds airbench94 for airplane, .*, and this run trains airbench94_half for a, b, c"
+    ):
+        train(TrainConfig(**FAST, start="cifar10-airbench94"), out=tmp_path, train_set=data, test_set=data)  # type: ignore[arg-type]  # a table
 
 
 def test_only_some_epochs_are_tested_when_asked(tmp_path: Path) -> None:
