@@ -8,8 +8,7 @@ level, rounding, clipping), its fixed-pattern maps drawn beforehand as ours are,
 
 Where our time goes in bright light, in ns a photosite on one core with 512-bit vectors, stage by stage in the first
 cache: words 0.38, radius 0.22, angle 0.16, Poisson count 0.34, light and PRNU 0.14, noise and offset 0.08, converter
-0.17; together 1.5, whole rows 1.75, and 2.0 to 2.2 with 10 bytes a photosite from memory. Other programs on the same
-machine weigh on the ratio: seven runs on a shared one gave 10 to 16 on one thread and 13 to 16 on two.
+0.17; together 1.5, whole rows 1.75, and 2.0 to 2.2 with 10 bytes a photosite from memory.
 """
 
 import argparse

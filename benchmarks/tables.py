@@ -154,7 +154,10 @@ def markdown(table: Table, lines: Sequence[Mapping[str, Any]]) -> str:
     text += ["", "Where, when and how each row was run:", ""]
     for line in lines:
         where = line["machine"]
-        settings = ", ".join(f"{name} {value}" for name, value in line["settings"].items())
+        told = line["settings"] | line.get("trained with", {})
+        if "training seconds" in line:
+            told["training seconds"] = line["training seconds"]
+        settings = ", ".join(f"{name} {value}" for name, value in told.items())
         text.append(
             f"* {line['row']}: {line['date']}, {where['processor']}, {where['cores']} cores, {line['seconds']} s"
             + (f"; {settings}" if settings else "")

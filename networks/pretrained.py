@@ -43,8 +43,8 @@ class Pretrained:
     network: nn.Module
     classes: tuple[str, ...]
     input_size: tuple[int, int]
-    channels: int = 3
-    model: str = ""
+    channels: int
+    model: str
 
     def reading_rgb(self) -> nn.Module:
         """Return the network, behind the luma of RGB where it reads grey; convertible like any other."""

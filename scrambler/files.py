@@ -24,7 +24,7 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bin
     Parameters
     ----------
     path : path
-        Replaced if it exists.
+        Replaced if it exists. A slash at its end counts for nothing.
     mode : int
         Permissions before the process's mask is taken off.
 
@@ -38,7 +38,11 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bin
     binary file
         Open for writing.
     """
-    folder, name = os.path.split(os.fspath(path))
+    target = os.fspath(path)
+    folder, name = os.path.split(target)
+    if not name:  # a slash at the end
+        target = folder
+        folder, name = os.path.split(target)
     # Names are at most 255 bytes long; the temporary one must not be the longer.
     start = os.fsencode(name)[:100].decode("utf-8", "ignore")
     temporary = os.path.join(folder, f".{start}.{secrets.token_hex(8)}.shufflecam-tmp")
@@ -51,7 +55,7 @@ def atomic_file(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[Bin
                 owner = os.dup(handle)
                 try_lock(owner)
                 yield file
-            os.replace(temporary, path)
+            os.replace(temporary, target)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)

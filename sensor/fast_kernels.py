@@ -20,6 +20,7 @@ _DIM_E = np.float32(6)
 """Means below this are searched."""
 
 
+# As in picture_kernels.py, and not shared: Numba's cache would not see a change in another file.
 @intrinsic
 def _vectors(typing_context: Any) -> Any:
     """Ask for vectors of 512 bits in the kernel that calls this, where the processor has them.

@@ -71,7 +71,7 @@ class FrameSource:
         if self.camera.shape is not None:
             return self.camera.shape
         rows, columns = cfa_tile(self.camera.params.cfa).shape
-        sizes = {(scene.shape[0] // rows * rows, scene.shape[1] // columns * columns) for scene in self.scenes}
+        sizes = {scene.cut(rows, columns).shape for scene in self.scenes}
         if not sizes:
             raise CaptureError("a frame source needs at least one scene")
         if len(sizes) > 1:

@@ -127,9 +127,7 @@ def read_stream(
     """
     wanted = frame_size_octets(shape, bits, packing)
     number = 0
-    while octets := file.read(wanted):
-        while len(octets) < wanted and (more := file.read(wanted - len(octets))):  # a pipe gives what it has
-            octets += more
+    while octets := _octets(file, wanted):
         if len(octets) < wanted:
             raise RawFileError(
                 f"the stream is cut short in frame {number}: {_frame_takes(shape, bits, packing)}, and it has"
@@ -137,6 +135,15 @@ def read_stream(
             )
         yield _frame(np.frombuffer(octets, np.uint8), shape, cfa, bits, packing, black_level, white_level)
         number += 1
+
+
+def _octets(file: BinaryIO, count: int) -> bytes:
+    """Return the next octets of a stream: so many, or fewer at its end."""
+    parts: list[bytes] = []
+    while count and (part := file.read(count)):  # a pipe gives what it has
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
 
 
 def frame_size_octets(shape: tuple[int, int], bits: int, packing: str) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sensor.errors import SceneError
 from sensor.readout_timing import ReadoutTimeline
 from sensor.scene import Scene
-from sensor.srgb import srgb_decode
+from sensor.srgb import srgb_table
 
 
 def moving_scene(scenes: Sequence[Scene], period_s: float, timeline: ReadoutTimeline, *, start_s: float = 0.0) -> Scene:
@@ -100,7 +100,7 @@ def read_video(path: str | Path, *, most_frames: int = 300) -> tuple[list[Scene]
     where = Path(path)
     if not where.is_file():
         raise SceneError(f"{path}: there is no such video file")
-    table = srgb_decode(np.arange(256) / 255).astype(np.float32)
+    table = srgb_table(255)
     video = cv2.VideoCapture(str(where))
     scenes: list[Scene] = []
     try:

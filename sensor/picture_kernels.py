@@ -22,6 +22,7 @@ _BLOCK_PAIRS = 1024
 """Pairs of columns that are finished at a time: what they need stays in the first cache."""
 
 
+# As in fast_kernels.py, and not shared: Numba's cache would not see a change in another file.
 @intrinsic
 def _vectors(typing_context: Any) -> Any:
     """Ask for vectors of 512 bits in the kernel that calls this, where the processor has them."""

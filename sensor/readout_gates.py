@@ -33,9 +33,6 @@ LINE_BUFFER_GATES = 420
 SETTING_GATES = 16.7
 """Of one switch's setting in ``benes_network``: a bit shifted in, and one in force."""
 
-SWITCH_GATES = 6.0
-"""Of one switch of ``benes_network`` for each bit of its ports: two multiplexers, output registers not counted."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Gates:

@@ -39,12 +39,14 @@ def srgb_decode(encoded: ArrayLike) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=2)
 def srgb_table(top: int) -> NDArray[np.float32]:
-    """Return the linear light of every code 0 to ``top``, which is white; made once, and not to be written to.
+    """Return the linear light of every code 0 to ``top``, which is white; made once for all, so it cannot be written to.
 
     >>> srgb_table(255)[[0, 255]].tolist()
     [0.0, 1.0]
     """
-    return srgb_decode(np.arange(top + 1) / top).astype(np.float32)
+    table = srgb_decode(np.arange(top + 1) / top).astype(np.float32)
+    table.flags.writeable = False
+    return table
 
 
 def srgb_encode(linear: ArrayLike) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ class EpochLog:
     seconds : float
         Wall time of the epoch, without the test.
     precision : str
-        What the network was computed in, the test too: ``"bfloat16"`` or ``"float32"``.
+        What the network was computed in, the test too: ``"bfloat16"`` or ``"float32"``, which logs mean that do not say.
     """
 
     epoch: int
@@ -34,7 +34,7 @@ class EpochLog:
     metric: str
     test_score: float | None
     seconds: float
-    precision: str
+    precision: str = "float32"
 
 
 def read_log(path: Path, epochs: int) -> list[EpochLog]:

@@ -40,8 +40,7 @@ class Workers:
 
     def total(self, own: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes; gradients flow back to all of them."""
-        summed: Tensor = own if self.count == 1 else _Total.apply(own)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return summed
+        return own if self.count == 1 else _summed(own)
 
     def wait(self) -> None:
         """Go on when all processes have come here."""
@@ -73,6 +72,12 @@ class _Total(torch.autograd.Function):
         return _Total.forward(_, gradient)
 
 
+def _summed(own: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes; gradients flow back to all of them."""
+    total: Tensor = _Total.apply(own)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return total
+
+
 class GroupBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over the batches of all processes; torch's own synchronised one needs a GPU."""
 
@@ -80,12 +85,12 @@ class GroupBatchNorm2d(nn.BatchNorm2d):
         """Normalise ``x`` of shape (B, C, H, W)."""
         if not self.training:
             return super().forward(x)
+        # The mean first: E[x^2] - mean^2 loses all digits of channels that hardly vary.
         values = x.float()
-        sums = torch.stack([values.sum((0, 2, 3)), (values * values).sum((0, 2, 3))])
-        size = torch.tensor(float(x.numel() // x.shape[1]), device=x.device)
-        sums, size = _Total.apply(sums), _Total.apply(size)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        mean, square = sums[0] / size, sums[1] / size
-        variance = (square - mean * mean).clamp(min=0)
+        size = _summed(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+        mean = _summed(values.sum((0, 2, 3))) / size
+        values = values - mean.view(1, -1, 1, 1)
+        variance = _summed((values * values).sum((0, 2, 3))) / size
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -96,9 +101,9 @@ class GroupBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
         scale = torch.rsqrt(variance + self.eps)
         scale = scale if self.weight is None else scale * self.weight
-        shift = -mean * scale if self.bias is None else self.bias - mean * scale
-        out: Tensor = (values * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)).to(x.dtype)
-        return out
+        out = values * scale.view(1, -1, 1, 1)
+        out = out if self.bias is None else out + self.bias.view(1, -1, 1, 1)
+        return out.to(x.dtype)
 
 
 def synchronise_batch_norms(model: nn.Module) -> None:

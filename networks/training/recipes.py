@@ -91,7 +91,7 @@ RECIPES = {
         flips=False, translation_px=2,
     ),
     "segmentation": Recipe(
-        optimizer="adamw", schedule="cosine", epochs=80, batch_size=8, learning_rate=3e-3, weight_decay=1e-2, zoom=1.6,
+        optimizer="adamw", schedule="cosine", epochs=70, batch_size=8, learning_rate=3e-3, weight_decay=1e-2, zoom=1.6,
         crop=2 / 3, colour_jitter=0.3, class_weights=True, overlap=1.0,
     ),
 }  # fmt: skip

@@ -48,12 +48,12 @@ def protect(
     """
     from scrambler.errors import MissingKeyError
     from scrambler.schemes import NoisyScheme
-    from shufflecam.commands.parameters import read_parameter
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.console import stderr
     from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.named_scheme import named_scheme
+    from shufflecam.parameters import read_parameter
     from shufflecam.verbs.protect import Protect
 
     parameters = dict(read_parameter(text) for text in param or [])

@@ -69,12 +69,12 @@ def show(
 
     Example: shufflecam show shuffled/cat.jpg.dng --key door.key --out cat.png
     """
-    from shufflecam.commands.parameters import scheme_parameters
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.figures.style import FORMATS, FigureError
     from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.jobs.work import file_or_name
+    from shufflecam.parameters import scheme_parameters
     from shufflecam.verbs.show import KINDS, MANY_KEYS, Show
 
     schemes = tuple(scheme_names or ())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from scrambler.files import atomic_file
-from shufflecam.inputs import Input, named
+from shufflecam.inputs import Input, folder_of, named
 from shufflecam.jobs.errors import JobError
 from shufflecam.jobs.job_key import JobKey
 
@@ -164,8 +164,8 @@ def write_hashed(path: Path, parts: Sequence[bytes | memoryview]) -> str:
         try:
             return _written(path, parts)
         except FileNotFoundError:  # looking for the folder first would take as long as a tenth of the writing
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _written(path, parts)
+            with folder_of(path):
+                return _written(path, parts)
     except OSError as error:
         raise JobError(f"{path}: cannot write the file ({error.strerror})") from error
 

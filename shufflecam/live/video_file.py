@@ -47,10 +47,12 @@ class VideoFile:
             if is_abandoned(left):
                 shutil.rmtree(left, ignore_errors=True)
         # A folder of its own, because OpenCV goes by the ending, which a temporary name has not.
-        self._folder = Path(tempfile.mkdtemp(_ENDING, ".", self._path.parent))
+        new = Path(tempfile.mkdtemp("", ".", self._path.parent))
         if sys.platform != "win32":  # a lock, so that what a killed process leaves can be told from what one writes
-            self._owner = os.open(self._folder, os.O_RDONLY)
+            self._owner = os.open(new, os.O_RDONLY)
             try_lock(self._owner)
+        # Only now, locked, it gets the name by which others look for what was left.
+        self._folder = new.rename(new.with_name(new.name + _ENDING))
         self._part = self._folder / f"video{self._path.suffix.lower()}"
         return self
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scrambler import Key, open_sealed
 from scrambler.errors import MissingKeyError, ShuffleCamError, WrongKeyError
 from sensor import RawFrame, develop
-from shufflecam.commands.seal import frame_of
 from shufflecam.figures import colour_planes, entropy_bits, neighbour_correlation, psnr_db, ssim, stretched
 from shufflecam.inputs import RAW_FILES, named
 from shufflecam.jobs import MANIFEST, Record, read_manifest
 from shufflecam.protected_file import ENDINGS, is_protected, load_protected, reveal_protected
 from shufflecam.report.jobs_found import Job
+from shufflecam.sealed_frame import frame_of
 from shufflecam.sources import is_picture, read_frame, read_picture
 from shufflecam.videos import is_video, video_frames
 

@@ -21,7 +21,7 @@ class Open(Work):
     def start(self) -> Do:
         """Load the key."""
         from scrambler import open_sealed as open_values
-        from shufflecam.commands.seal import frame_of
+        from shufflecam.sealed_frame import frame_of
 
         assert self.key is not None
         secret = self.key.load()

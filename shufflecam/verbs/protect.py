@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shufflecam.commands.parameters import json_parameters
 from shufflecam.inputs import Input
 from shufflecam.jobs.work import Do, Made, Work
+from shufflecam.parameters import json_parameters
 
 
 @dataclass(frozen=True, kw_only=True)

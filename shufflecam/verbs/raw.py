@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from shufflecam.inputs import Input, folder_of
 from shufflecam.jobs.work import Do, Made, Work
-from shufflecam.videos import drop_frames, frame_path
 
 HEADERLESS = frozenset({".bin", ".raw"})
 """Endings of the headerless files that are taken from folders."""
@@ -73,6 +72,7 @@ class Unpack(Work):
         """Return what writes one file, or one stream's folder."""
         from sensor.errors import RawFileError
         from sensor.headerless import frame_size_octets, read_headerless, read_stream
+        from shufflecam.videos import drop_frames, frame_path
 
         one = frame_size_octets(self.shape, self.bits, self.packing)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shufflecam.commands.seal import frame_metadata
 from shufflecam.inputs import Input
 from shufflecam.jobs.work import Do, Made, Work
+from shufflecam.sealed_frame import frame_metadata
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from shufflecam.commands.parameters import SchemeParameters, json_parameters
 from shufflecam.inputs import Input
 from shufflecam.jobs.job_key import JobKey
 from shufflecam.jobs.work import Do, Made, Work
+from shufflecam.parameters import SchemeParameters, json_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -133,7 +133,7 @@ def test_the_loss_of_the_autoencoder_is_half_of_both_parts() -> None:
 @pytest.mark.parametrize("fitted", [False, True])
 def test_eigenface_coefficients_are_those_of_the_scheme(fitted: bool) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (30, 112, 92), dtype=np.uint8)
-    net = EigenfaceMLP(5)
+    net = EigenfaceMLP(5).eval()
     if fitted:
         fit_eigenfaces(net, faces)
     quiet = scheme("peep", output="indices", public=faces if fitted else None, epsilon=1e9, rng=1)

@@ -61,7 +61,7 @@ def shows(tensor, natural):
     """Whether a tensor holds a natural-order map in either memory order, within rounding."""
     if tensor.numel() != natural.numel() or not tensor.is_floating_point():
         return False
-    flat = tensor.detach().contiguous().flatten()
+    flat = tensor.detach().float().contiguous().flatten()
     return any(
         torch.allclose(flat, natural.permute(order).flatten(), rtol=1e-3, atol=1e-4)
         for order in ((0, 1, 2, 3), (0, 2, 3, 1))

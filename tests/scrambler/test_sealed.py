@@ -208,10 +208,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     seal(path, drawn((20, 30), 12), KEY)
     before = path.read_bytes()
 
-    def full(self, target):
+    def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(SealedFileError, match="No space left"):
         seal(path, drawn((20, 30), 11), KEY)
     assert path.read_bytes() == before

@@ -7,7 +7,7 @@ import pytest
 
 from scrambler import Key, SealedFileError, seal
 from sensor import RawFrame
-from shufflecam.commands.seal import frame_metadata, frame_of
+from shufflecam.sealed_frame import frame_metadata, frame_of
 
 
 def assert_same_frame(frame: RawFrame, expected: RawFrame) -> None:

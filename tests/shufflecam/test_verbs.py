@@ -112,7 +112,8 @@ def test_sensors_and_models_are_listed(run) -> None:
     assert "imx477" in run("sensors").out
     assert {json.loads(line)["name"] for line in run("sensors", "--json").out.splitlines()} >= {"imx477"}
     assert "cifar10-airbench94" in run("models").out
-    assert json.loads(run("models", "--json").out)["parameters"] == 1972792
+    cards = [json.loads(line) for line in run("models", "--json").out.splitlines()]
+    assert {card["name"]: card["parameters"] for card in cards}["cifar10-airbench94"] == 1972792
 
 
 def test_the_demo_labels_its_picture_with_the_key_and_writes_dng_and_figure(run, tmp_path: Path) -> None:
