@@ -1,10 +1,8 @@
 """Table D: segmentation of CamVid scenes, 240x180, 11 classes, by networks that read shuffled frames.
 
-Run ``python -m benchmarks.table_d`` after these two (CamVid may not be redistributed, so no such weights are shipped)::
+Run ``python -m benchmarks.table_d`` after this (CamVid may not be redistributed, so no such weights are shipped)::
 
-    shufflecam train deeplab_light --data camvid-trainval --test-every 10 --out runs/deeplab_light-first
-    shufflecam train deeplab_light --data camvid-trainval --test-every 10 --epochs 140
-        --start runs/deeplab_light-first/weights.safetensors --out runs/deeplab_light
+    shufflecam train deeplab_light --data camvid-trainval --test-every 10 --out runs/deeplab_light
 
 The masks come out of the keyed network shuffled; ``table_d.png`` shows one as it is delivered, laid out with the key
 and with a wrong one. No photograph is in the picture.

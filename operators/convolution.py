@@ -5,7 +5,9 @@ Five engines with one result:
 ``"indirect"``
     one pass over the shuffled rows by a kernel of our own whose indirection table is the key; the fastest, and nothing
     is ever stored in natural order. Float32 on the CPU, without gradients. Larger layers take a quicker way of it: the
-    processor's matrix unit (``operators.halves_kernels``), or squares (``operators.winograd``).
+    processor's matrix unit (``operators.halves_kernels``), or squares (``operators.winograd``). The matrix unit scales
+    a whole image at once: where its largest value is above about 2**17 times the typical one, the others lose digits,
+    and an infinite pixel gives NaN; "gather" has no such limit.
 ``"gather"``
     row gather to natural order, the library's convolution, row gather to the output's order; any device, type and
     gradient.

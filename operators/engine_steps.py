@@ -72,7 +72,7 @@ class FusedConv2d(nn.Module):
         self.conv, self.norm, self.activation = conv, norm, activation
         self._low, self._high = _bounds(activation)
         self._weights = WeightCache()
-        # Of a plain layer, known with its first map.
+        # Of a plain layer, known with the map for which its weights are packed.
         self.way: str | None = conv.way if isinstance(conv, KeyedConv2d) else None
 
     def forward(self, x: Tensor, slot: Tensor | None = None, residual: Tensor | None = None) -> Tensor:
@@ -90,10 +90,11 @@ class FusedConv2d(nn.Module):
             worth_it = conv.tries_indirect if isinstance(conv, KeyedConv2d) else True
             if not worth_it or (norm is not None and norm.training) or not can_run(x, *parameters):
                 return self._one_by_one(x, slot, residual)
-            if self.way is None:
+            way = self.way
+            if way is None:
                 pixels, maps = x.shape[2] * x.shape[3], len(conv.weight)
-                self.way = "halves" if suits_halves(pixels, pixels, 1, x.shape[1], maps, conv.groups) else "rows"
-            packed = self._weights.packed(conv, norm, self._low, self._high, self.way)
+                way = "halves" if suits_halves(pixels, pixels, 1, x.shape[1], maps, conv.groups) else "rows"
+            packed = self._weights.packed(conv, norm, self._low, self._high, way)
         if isinstance(conv, KeyedConv2d):
             return conv.run_indirect(x, packed, slot, residual)
         size = (x.shape[2], x.shape[3])

@@ -2,7 +2,8 @@
 
 from functools import lru_cache
 
-from operators.halves_kernels import IS_THERE
+from operators.halves_kernels import IS_THERE, TABLE_ROWS
+from operators.indirect_kernels import COLUMNS, ROWS
 
 # Depth of operands that are in the first cache together, in steps of 32 values.
 CHUNK = 3
@@ -12,7 +13,7 @@ _MOST_SUMS = 1 << 18
 # Measured: below these the splitting costs more than the products save.
 _FEWEST_PRODUCTS = 1 << 20
 _FEWEST_CHANNELS = 32
-# Larger maps would keep as much scratch memory again.
+# Of maps that are split together: larger ones would keep as much scratch memory again.
 _MOST_VALUES = 1 << 22
 # Zeros and the description of the tiles, at the start of scratch memory.
 _HEAD = 1024
@@ -30,6 +31,7 @@ def suits_halves(inputs: int, outputs: int, taps: int, channels: int, maps: int,
     """
     return (
         IS_THERE
+        and (ROWS, COLUMNS) == (TABLE_ROWS, 32)  # tables and weights are packed for these
         and groups == 1
         and channels % 16 == maps % 16 == 0
         and min(channels, maps) >= _FEWEST_CHANNELS
@@ -49,7 +51,10 @@ def halves_numbers(
     """
     blocks = -(-maps // 32)
     panel = min(_PANEL, max(32, _MOST_SUMS // (32 * blocks) // 32 * 32))
-    at_once = max(1, min(images, _PANEL // outputs))
+    at_once = min(images, _PANEL // outputs)
+    if taps > 1:
+        at_once = min(at_once, _MOST_VALUES // (size * channels))
+    at_once = max(1, at_once)
     where = _HEAD
     operands = -(-(where + 20 * panel + 4 * at_once) // 64) * 64
     sums = operands + panel * CHUNK * 128

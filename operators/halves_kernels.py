@@ -6,12 +6,17 @@ sums are added in float32,
 
     x w = h h' + h l' + l h'    (l l' is below 2**-22 of it),
 
-which the matrix unit does several times as fast as the vector units multiply float32, and about as exactly: a sum is
-rounded once for many products. Whole numbers below 2**11, times others below 2**22, are exact; where a pixel is
-infinite, outputs that read it are NaN. The table says where each row is read, as in ``indirect_kernels``.
+which the matrix unit does several times as fast as the vector units multiply float32, and about as exactly while the
+values of an image lie within 2**17 of each other (its pixel, for one tap): a sum is rounded once for many products.
+Beside a value 2**24 times the others, these keep 15 bits; beside one 2**40 times, none. Whole numbers below 2**11,
+times others below 2**22, are exact; where a pixel is infinite, outputs that read it are NaN. The table says where each
+row is read, as in ``indirect_kernels``.
 
 Tiles are written as LLVM IR, because no compiler makes them. Every output is one sum over taps and channels in a fixed
 sequence: its value depends neither on the order of the pixels, nor on the batch, nor on the number of threads.
+
+One long file, with emitters much like those of ``indirect_kernels``: a cached kernel is made anew when its own file
+changes, and would not notice a change of an intrinsic that it imports.
 """
 
 import ctypes
@@ -42,7 +47,10 @@ def _is_there() -> bool:
     told = getattr(config, "CPU_FEATURES", None) is not None or getattr(config, "CPU_NAME", None) not in (None, "host")
     if told or getattr(config, "DISABLE_JIT", False) or sys.platform != "linux":
         return False
-    features = llvmlite.binding.get_host_cpu_features()
+    try:
+        features = llvmlite.binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM can not tell on every system
+        return False
     if not all(features.get(name, False) for name in ("amx-tile", "amx-fp16", "avx512f", "avx512bw")):
         return False
     return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST, _TILES) == 0)
@@ -50,8 +58,8 @@ def _is_there() -> bool:
 
 # Nothing below is compiled, and no layer comes here, where it is not.
 IS_THERE = _is_there()
-# Rows of the table's tiles, as operators.indirect_kernels.ROWS on processors that have the unit.
-_TABLE_ROWS = 12
+# Rows of the table's tiles, as operators.indirect_kernels.ROWS on processors that have the unit; suits_halves compares.
+TABLE_ROWS = 12
 # A step multiplies 32 values of up to 32 rows with 32 columns. Its operands are four matrix tiles of 1 KB each: the
 # halves h and l, of 16 rows (or columns) and 16 more.
 _TILE, _STEP = 1024, 4096
@@ -63,7 +71,6 @@ _TOP = 14
 _I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS, _BITS, _HALVES = ir.VectorType(_F32, 16), ir.VectorType(_I32, 16), ir.VectorType(ir.HalfType(), 16)
 _BYTES = _I8.as_pointer()
-_SIDE_BY_SIDE = ir.Constant(ir.VectorType(_I32, 32), list(range(32)))
 
 
 def _number(value: int) -> Any:
@@ -252,20 +259,20 @@ def _copy_of(vectors: int) -> Any:
 
 @intrinsic
 def _finish_vector(
-    typing_context: Any, sums: Any, bias: Any, residual: Any, out: Any, scale: Any, low: Any, high: Any
+    typing_context: Any, sums: Any, bias: Any, residual: Any, out: Any, scale: Any, rest: Any, low: Any, high: Any
 ) -> Any:
-    """Set 16 outputs to clamp(sums * scale + bias + residual)."""
+    """Set 16 outputs to clamp(sums * scale * rest + bias + residual)."""
 
     def generate(context: Any, b: Any, signature: Any, values: Any) -> Any:
-        scale, low, high = (_spread(b, value) for value in values[4:])
+        scale, rest, low, high = (_spread(b, value) for value in values[4:])
         sums, bias, residual = (_load(b, address, 0, _FLOATS) for address in values[:3])
-        total = b.fadd(b.fmul(sums, scale), b.fadd(bias, residual))
+        total = b.fadd(b.fmul(b.fmul(sums, scale), rest), b.fadd(bias, residual))
         # In this form NaN stays NaN.
         raised = b.select(b.fcmp_ordered("<", total, low), low, total)
         b.store(b.select(b.fcmp_ordered(">", raised, high), high, raised), _at(b, values[3], 0, _FLOATS), align=4)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 4, *[types.float32] * 3), generate
+    return types.void(*[types.int64] * 4, *[types.float32] * 4), generate
 
 
 @intrinsic
@@ -331,7 +338,7 @@ def _gather_operands(
         tap = unit // a_tap
         source_offset, end = (unit - tap * a_tap) * size, min(last, (tap + 1) * a_tap)
         for row in range(rows):
-            offset = np.int64(table[where[row, 1] + tap * _TABLE_ROWS])
+            offset = np.int64(table[where[row, 1] + tap * TABLE_ROWS])
             source = where[row, 0] + 4 * offset + source_offset if offset >= 0 else zeros
             target = operands + (row >> 5) * pair_step + ((row >> 4) & 1) * _TILE + (row & 15) * 64
             if wide:
@@ -409,14 +416,17 @@ def _multiply_panel(
                 else:
                     _multiply_few(pixels, weights, target, count, int(begin == 0), near, far)
     for i in range(rows):
-        back = np.float32(min(1 / (np.float64(scales[i]) * np.float64(clamp[2])), 1e38))
+        # A float32 holds neither the largest nor the smallest factor back; the rest of it is 1 nearly always.
+        back = 1 / (np.float64(scales[i]) * np.float64(clamp[2]))
+        most = min(max(back, 2.0**-126), 2.0**126)
+        scale, rest = np.float32(most), np.float32(back / most)
         tiles = sums + (i >> 5) * blocks * _STEP + ((i >> 4) & 1) * 2 * _TILE + (i & 15) * 64
         for column in range(32 * first, min(32 * last, maps), 16):
             added = step[8] + 4 * ((row + i) * residual_step + column) if residual_step > 0 else scratch
             vector = (column >> 4) - 2 * first
             _finish(
                 tiles + (vector >> 1) * _STEP + (vector & 1) * _TILE, step[7] + 4 * column, added,
-                step[9] + 4 * ((row + i) * maps + column), back, clamp[0], clamp[1],
+                step[9] + 4 * ((row + i) * maps + column), scale, rest, clamp[0], clamp[1],
             )  # fmt: skip
 
 
@@ -472,7 +482,7 @@ def convolve_halves(step: NDArray[Any], clamp: NDArray[Any], part: int, parts: i
                 place = (image + q) % unit
                 entry = place * outputs + i
                 where[r, 0] = read + 4 * (q - place) * image_step
-                where[r, 1] = entry // _TABLE_ROWS * taps * _TABLE_ROWS + entry % _TABLE_ROWS
+                where[r, 1] = entry // TABLE_ROWS * taps * TABLE_ROWS + entry % TABLE_ROWS
                 row_scales[r] = scales[q]
                 i += 1
                 if i == outputs:

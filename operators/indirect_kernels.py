@@ -36,7 +36,10 @@ def _machine() -> tuple[int, int, int, int]:
     # What Numba was told to compile for, by NUMBA_CPU_FEATURES and NUMBA_CPU_NAME, goes before what is there.
     told = getattr(numba.config, "CPU_FEATURES", None)
     if told is None and getattr(numba.config, "CPU_NAME", None) in (None, "host"):
-        told = llvmlite.binding.get_host_cpu_features().flatten()
+        try:
+            told = llvmlite.binding.get_host_cpu_features().flatten()
+        except RuntimeError:  # LLVM can not tell on every system
+            told = None
     have = set((told or "").split(","))
     if "+avx512f" in have:
         return 16, 12, 2, 4

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -155,14 +155,8 @@ def pack_halves(weight: Tensor, bias: Tensor | None, low: float = -math.inf, hig
     return replace(packed, blocks=blocks.numpy(), clamp=clamp, way="halves")
 
 
-class WeightCache:
-    """The packed weights of one layer; packed again when a parameter was changed or replaced.
-
-    A change is seen by the parameter's version, which every in-place operation raises, and by its address. A write
-    through ``parameter.data`` leaves both alone, here as in PyTorch's own gradient checks: nothing short of reading
-    every weight again would see it, which costs as much as a layer of one frame. Write to the parameter itself under
-    ``torch.no_grad()``, or call :meth:`clear`.
-    """
+class _Cache:
+    """What was packed, and of what. Copies and pickles start empty: addresses and ways are for one process only."""
 
     def __init__(self) -> None:
         self.clear()
@@ -171,6 +165,22 @@ class WeightCache:
         """Forget the packed weights."""
         self._of: tuple[Any, ...] | None = None
         self._packed: PackedWeights | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return type(self)()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return type(self), ()
+
+
+class WeightCache(_Cache):
+    """The packed weights of one layer; packed again when a parameter was changed or replaced.
+
+    A change is seen by the parameter's version, which every in-place operation raises, and by its address. A write
+    through ``parameter.data`` leaves both alone, here as in PyTorch's own gradient checks: nothing short of reading
+    every weight again would see it, which costs as much as a layer of one frame. Write to the parameter itself under
+    ``torch.no_grad()``, or call :meth:`clear`.
+    """
 
     def packed(
         self,
@@ -209,12 +219,8 @@ class WeightCache:
         return _state(conv.weight, conv.bias, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
 
 
-class NormCache:
+class NormCache(_Cache):
     """Scale and shift of one batch norm in inference, as weights; packed again like those of :class:`WeightCache`."""
-
-    def __init__(self) -> None:
-        self._of: tuple[Any, ...] | None = None
-        self._packed: PackedWeights | None = None
 
     def packed(self, norm: nn.BatchNorm2d, repeats: int, low: float, high: float) -> PackedWeights:
         """Return the depthwise weights of ``repeats`` pixels side by side; outputs are clamped to (low, high)."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Window, natural_index, pair
 from operators.modules import KeyedModule
-from operators.rows import check_slot, from_rows, permute_rows, to_rows
+from operators.rows import check_slot, frame_size, from_rows, permute_rows, to_rows
 from operators.tables import PixelOrder, compose, slot_table, source_table
 
 
@@ -173,7 +173,7 @@ def keyed_pixel_shuffle(
     OperatorError
         When shapes and permutations do not fit together.
     """
-    layer = KeyedPixelShuffle(nn.PixelShuffle(upscale_factor), _size(input), permutation_in, permutation_out)
+    layer = KeyedPixelShuffle(nn.PixelShuffle(upscale_factor), frame_size(input), permutation_in, permutation_out)
     shuffled: Tensor = layer.to(input.device)(input, None if slot is None else check_slot(slot, input))
     return shuffled
 
@@ -187,12 +187,6 @@ def keyed_pixel_unshuffle(
     slot: Tensor | None = None,
 ) -> Tensor:
     """Return ``pixel_unshuffle(x)`` of natural x, read from shuffled maps; as :func:`keyed_pixel_shuffle`."""
-    layer = KeyedPixelUnshuffle(nn.PixelUnshuffle(downscale_factor), _size(input), permutation_in, permutation_out)
+    layer = KeyedPixelUnshuffle(nn.PixelUnshuffle(downscale_factor), frame_size(input), permutation_in, permutation_out)
     joined: Tensor = layer.to(input.device)(input, None if slot is None else check_slot(slot, input))
     return joined
-
-
-def _size(frames: Tensor) -> tuple[int, int]:
-    if frames.ndim != 4:
-        raise OperatorError(f"frames must have the shape (B, C, H, W); got {tuple(frames.shape)}")
-    return frames.shape[2], frames.shape[3]

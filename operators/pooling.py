@@ -17,7 +17,7 @@ from operators.errors import OperatorError
 from operators.geometry import IntOrPair
 from operators.pooling_kernels import pool_rows
 from operators.pooling_rules import Pooling, TargetSize, adaptive_pooling, average_pooling, max_pooling
-from operators.rows import check_slot, from_rows, permute_rows, to_rows
+from operators.rows import check_slot, frame_size, from_rows, permute_rows, to_rows
 from operators.tables import PixelOrder, compose, slot_table, source_table
 
 ENGINES = ("auto", "table", "gather")
@@ -91,12 +91,6 @@ def _pool(
     return pool_by_gather(frames, pooling.library, here if own is None else own, target)
 
 
-def _size(frames: Tensor) -> tuple[int, int]:
-    if frames.ndim != 4:
-        raise OperatorError(f"frames must have the shape (B, C, H, W); got {tuple(frames.shape)}")
-    return frames.shape[2], frames.shape[3]
-
-
 def keyed_max_pool2d(
     input: Tensor,
     kernel_size: IntOrPair,
@@ -139,7 +133,7 @@ def keyed_max_pool2d(
     >>> keyed_max_pool2d(torch.arange(8.0).reshape(1, 1, 2, 4), 2, slot=torch.tensor([7, 6, 5, 4, 3, 2, 1, 0])).tolist()
     [[[[7.0, 5.0]]]]
     """
-    pooling = max_pooling(_size(input), kernel_size, stride, padding, dilation, ceil_mode)
+    pooling = max_pooling(frame_size(input), kernel_size, stride, padding, dilation, ceil_mode)
     return _pool(input, pooling, permutation_in, permutation_out, slot, engine)
 
 
@@ -168,7 +162,7 @@ def keyed_avg_pool2d(
     [[[[4.5, 2.5]]]]
     """
     pooling = average_pooling(
-        _size(input), kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        frame_size(input), kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
     return _pool(input, pooling, permutation_in, permutation_out, slot, engine)
 
@@ -187,7 +181,7 @@ def keyed_adaptive_avg_pool2d(
     ``output_size`` is that of ``torch.nn.functional.adaptive_avg_pool2d``; the other arguments, the result and the
     errors are those of :func:`keyed_max_pool2d`. A global average needs no key, and its result is not shuffled.
     """
-    pooling = adaptive_pooling(_size(input), output_size, average=True)
+    pooling = adaptive_pooling(frame_size(input), output_size, average=True)
     return _pool(input, pooling, permutation_in, permutation_out, slot, engine)
 
 
@@ -201,5 +195,5 @@ def keyed_adaptive_max_pool2d(
     engine: str = "auto",
 ) -> Tensor:
     """Return the maxima of shuffled maps over a fixed number of windows; as :func:`keyed_adaptive_avg_pool2d`."""
-    pooling = adaptive_pooling(_size(input), output_size, average=False)
+    pooling = adaptive_pooling(frame_size(input), output_size, average=False)
     return _pool(input, pooling, permutation_in, permutation_out, slot, engine)

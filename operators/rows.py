@@ -12,11 +12,17 @@ from torch.autograd.function import FunctionCtx
 from operators.errors import OperatorError
 
 
-def to_rows(frames: Tensor) -> Tensor:
-    """Return frames (B, C, H, W) as rows (B, H * W, C); a view of channels-last memory, else a copy."""
+def frame_size(frames: Tensor) -> tuple[int, int]:
+    """Return height and width of frames (B, C, H, W); raise OperatorError when they have another shape."""
     if frames.ndim != 4:
         raise OperatorError(f"frames must have the shape (B, C, H, W); got {tuple(frames.shape)}")
-    B, C, H, W = frames.shape
+    return frames.shape[2], frames.shape[3]
+
+
+def to_rows(frames: Tensor) -> Tensor:
+    """Return frames (B, C, H, W) as rows (B, H * W, C); a view of channels-last memory, else a copy."""
+    H, W = frame_size(frames)
+    B, C = frames.shape[:2]
     # Without contiguous(), one frame in (C, H, W) memory would stay a view whose rows are scattered.
     return frames.permute(0, 2, 3, 1).reshape(B, H * W, C).contiguous()
 

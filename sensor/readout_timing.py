@@ -183,7 +183,8 @@ def readout_row_order(
     """Return the order in which a keyed readout reads the sensor's rows.
 
     Patterns that keep rows together ("rows", "columns", "rows+columns") read them in their own order. All others
-    collect rows in buffers or a memory behind the converters, and read the sensor from the top.
+    collect rows in buffers or a memory behind the converters, and read the sensor from the top; before the converters
+    they would need random access, where no row is read as a whole.
     """
     height, width = shape
     rows, columns = cfa_tile(params.cfa).shape

@@ -39,7 +39,7 @@ def srgb_decode(encoded: ArrayLike) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=2)
 def srgb_table(top: int) -> NDArray[np.float32]:
-    """Return the linear light of every code 0 to ``top``, which is white; made once for all, so it cannot be written to.
+    """Return the linear light of every code 0 to ``top``, which is white; shared, so it cannot be written to.
 
     >>> srgb_table(255)[[0, 255]].tolist()
     [0.0, 1.0]

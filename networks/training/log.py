@@ -26,7 +26,7 @@ class EpochLog:
     seconds : float
         Wall time of the epoch, without the test.
     precision : str
-        What the network was computed in, the test too: ``"bfloat16"`` or ``"float32"``, which logs mean that do not say.
+        What the network was computed in, the test too: ``"bfloat16"``, or ``"float32"`` where a log does not say.
     """
 
     epoch: int

@@ -121,6 +121,10 @@ class Samples:
             raise TrainingError("segmentation trains on plain pictures: convert the trained network with the key")
         if self._masks and (recipe.translation_px or recipe.cutout_px):
             raise TrainingError("translation_px and cutout_px would move pictures off their masks: use crop and zoom")
+        if not self._masks and (recipe.crop, recipe.zoom, recipe.overlap) != (1, 1, 0):
+            raise TrainingError(
+                "crop, zoom and overlap are for pictures with masks: set crop = 1, zoom = 1, overlap = 0"
+            )
         # Protected once, the pictures are augmented as they are; as a client would, they are protected batch by batch.
         self._once = protection is not None and protection.once
         self._nonces: tuple[bytes, ...] = ()

@@ -19,7 +19,7 @@ from shufflecam.commands.options import (
 )
 
 if TYPE_CHECKING:
-    pass
+    from shufflecam.inputs import Input
 
 
 def capture(
@@ -30,8 +30,9 @@ def capture(
     out: OutFolder,
     sensor: Sensor = "imx477",
     exposure: Annotated[
-        float, typer.Option("--exposure", help="Seconds; at 0.01 the picture's white just saturates.")
-    ] = 0.01,
+        float | None,
+        typer.Option("--exposure", help="Seconds, 0.01 by default: there the picture's white just saturates."),
+    ] = None,
     pattern: Annotated[
         str,
         typer.Option(
@@ -78,6 +79,7 @@ def capture(
     Example: shufflecam capture photos/ --key door.key --sensor imx477 --out shuffled
     """
     from scrambler import Multiplexer
+    from sensor.params import REFERENCE_EXPOSURE_S
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.console import stderr
     from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
@@ -85,14 +87,19 @@ def capture(
     from shufflecam.jobs.work import file_or_name
     from shufflecam.verbs.capture import Capture
 
+    exposures = _exposures(hdr, exposure, stage, motion)
+    if motion:
+        _check_rows_stay_whole(stage, pattern, unit)
     name, digest = file_or_name(sensor)
     work = Capture(
-        key=JobKey.of(key), sensor=name, sensor_hash=digest, exposure_s=exposure, pattern=pattern, unit=unit,
-        stage=stage, gain=gain, light=light, lens=lens, motion=motion, hdr=_exposures(hdr, stage, motion), seed=seed,
-        camera_seed=camera_seed(seed),
+        key=JobKey.of(key), sensor=name, sensor_hash=digest,
+        exposure_s=REFERENCE_EXPOSURE_S if exposure is None else exposure, pattern=pattern, unit=unit, stage=stage,
+        gain=gain, light=light, lens=lens, motion=motion, hdr=exposures, seed=seed, camera_seed=camera_seed(seed),
     )  # fmt: skip
     assert work.key is not None
     items = expand(inputs, PICTURES | RAW_FILES | VIDEOS, skip=out)
+    if motion:
+        _check_videos(items)
     if pattern != "frame":
         stderr.print(f"pattern {pattern} is weak: {Multiplexer(work.key.load(), pattern=pattern).leak}")
     settings = Settings(
@@ -102,12 +109,37 @@ def capture(
     report(run(work, items, out, settings), f"frames in {out}, shuffled under key {work.key.id}")
 
 
-def _exposures(text: str | None, stage: str, motion: bool) -> tuple[float, ...]:
+def _check_rows_stay_whole(stage: str, pattern: str, unit: str) -> None:
+    """Refuse readouts in which the photosites of a row are not exposed together."""
+    from scrambler.errors import ShuffleCamError
+
+    # The colour planes of one row are ordered apart; their columns alone leave rows together.
+    whole = pattern == "columns" or (pattern in ("rows", "rows+columns") and unit != "plane")
+    if stage != "post-adc" and not whole:
+        raise ShuffleCamError(
+            "--motion before the converters needs a pattern that keeps rows together: rows, columns or rows+columns, of"
+            " unit pixel or quad; or capture with --stage post-adc"
+        )
+
+
+def _check_videos(items: "list[Input]") -> None:
+    """Refuse inputs that do not move."""
+    from scrambler.errors import ShuffleCamError
+    from shufflecam.videos import is_video
+
+    for item in items:
+        if not is_video(item.path):
+            raise ShuffleCamError(f"{item.path} is no video, and --motion is for videos: leave out one of them")
+
+
+def _exposures(text: str | None, exposure_s: float | None, stage: str, motion: bool) -> tuple[float, ...]:
     """Return the exposure times of ``--hdr``."""
     from scrambler.errors import ShuffleCamError
 
     if text is None:
         return ()
+    if exposure_s is not None:
+        raise ShuffleCamError("--hdr gives the exposures itself: leave out --exposure")
     if motion or stage != "post-adc":
         raise ShuffleCamError("--hdr merges codes of one still scene; leave out --motion, and keep --stage post-adc")
     try:

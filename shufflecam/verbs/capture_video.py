@@ -50,7 +50,10 @@ def scene_windows(path: Path, camera: Camera, exposure_s: float) -> Iterator[tup
 
 
 def row_timeline(camera: Camera, exposure_s: float, shape: tuple[int, int], nonce: bytes | None) -> ReadoutTimeline:
-    """Return when each row is exposed; before the converters, in the keyed order of a frame with this nonce."""
+    """Return when each row is exposed; before the converters, in the keyed order of a frame with this nonce.
+
+    There, the pattern must be one that keeps rows together.
+    """
     mux = camera.multiplexer
     if mux is None or camera.stage == "post-adc":
         return readout_timeline(camera.params, exposure_s, shape=shape)

@@ -28,6 +28,7 @@ from networks import (
 from networks.airbench import AirBench94, whiten_from_images
 from networks.checkpoint import read_tensors, write_tensors
 from networks.training import TrainingError
+from networks.training.log import read_log
 from networks.training.losses import overlap_loss
 from networks.training.parallel import GroupBatchNorm2d
 from scrambler import Key
@@ -231,6 +232,21 @@ def test_the_recipe_follows_model_and_data_and_moves_no_picture_off_its_mask(tmp
     scenes = some_masks(8, 0)
     with pytest.raises(TrainingError, match="would move pictures off their masks"):
         train(TrainConfig(model="unet", recipe="sgd", batch_size=4), out=tmp_path, train_set=scenes, test_set=scenes)
+
+
+@pytest.mark.parametrize("field", ["crop", "zoom", "overlap"])
+def test_what_is_for_masks_is_refused_on_labelled_pictures(tmp_path: Path, field: str) -> None:
+    value = {"crop": 0.5, "zoom": 1.5, "overlap": 0.5}[field]
+    config = TrainConfig(recipe="sgd", batch_size=8, **{field: value})
+    with pytest.raises(TrainingError, match="crop, zoom and overlap are for pictures with masks"):
+        train(config, out=tmp_path / "out", train_set=some_images(8, 0), test_set=some_images(8, 0))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_log_that_says_no_precision_is_of_float32(tmp_path: Path) -> None:
+    line = '{"epoch": 0, "loss": 1.0, "metric": "accuracy", "test_score": null, "seconds": 2.0}\n'
+    (tmp_path / "log.jsonl").write_text(line)
+    assert [log.precision for log in read_log(tmp_path / "log.jsonl", 1)] == ["float32"]
 
 
 def test_the_overlap_of_classes_by_a_loop() -> None:

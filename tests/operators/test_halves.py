@@ -1,4 +1,7 @@
-"""Layers on the matrix unit: exact on whole numbers, as close as float32 on real ones, blind to order and threads."""
+"""Layers on the matrix unit: exact on whole numbers, as close as float32 on reals of like size, blind to order."""
+
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -11,8 +14,9 @@ from naive_operators import convolve
 from torch import nn
 
 from operators import KeyedConv2d, shuffle_pixels, stack_slots, unshuffle_pixels
+from operators.engine_runs import FusedRun
 from operators.engine_steps import fuse_epilogue
-from operators.halves import suits_halves
+from operators.halves import halves_numbers
 from operators.halves_kernels import IS_THERE, convolve_halves
 from operators.indirect import images_of_table, step_of
 from operators.indirect_weights import pack_halves
@@ -96,6 +100,23 @@ def test_small_values_beside_one_that_is_thousands_of_times_as_large_keep_their_
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("kernel", "times", "apart"), [(3, 2.0**24, 1e-4), (3, 2.0**40, 10), (1, 2.0**40, 1e-6)])
+def test_beside_a_far_larger_pixel_others_keep_the_digits_that_the_documentation_says(draw, kernel, times, apart):
+    size = (12, 13)
+    _, plain, *_ = layer(draw, size, 32, 32, kernel, padding=kernel // 2)
+    x = torch.randn(1, 32, *size, generator=torch.Generator().manual_seed(4))
+    x[0, 0, 0, 0] = times
+    expected = plain.double()(x.double())[:, :, 2:, 2:]
+    plain.float()
+    by_unit, by_library = (KeyedConv2d(plain, size, engine=name)(x)[:, :, 2:, 2:] for name in ("auto", "gather"))
+    most = expected.abs().max()
+    assert (by_unit - expected).abs().max() < apart * most
+    assert (by_library - expected).abs().max() < 1e-6 * most
+    if apart > 1e-6:
+        assert (by_unit - expected).abs().max() > 1e-6 * most
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_value_has_the_same_bits_in_every_order_batch_and_number_of_threads(draw, threads, kernel):
@@ -171,31 +192,58 @@ def test_an_empty_frame_gives_the_bias(draw):
     assert torch.equal(keyed(torch.zeros(1, 32, 9, 8))[0, :, 0, 0], plain.bias)
 
 
-def test_weights_are_packed_as_two_halves_by_hand():
-    weight = torch.zeros(32, 32, 1, 1)
-    # 1 + 2**-12 is 1 and 2**-12; the scale brings the largest weight, 3, below 2**14.
-    weight[1, 0], weight[17, 3] = 1 + 2.0**-12, 3
-    packed = pack_halves(weight, None)
-    assert packed.clamp[2] == 2.0**12
-    # Parts h and l, 16 columns and 16 more, 16 pairs of the depth, 16 columns, two values side by side.
-    tiles = packed.blocks.reshape(2, 2, 16, 16, 2)
-    assert tiles[0, 0, 0, 1].tolist() == [4096, 0]
-    assert tiles[1, 0, 0, 1].tolist() == [1, 0]
-    assert tiles[0, 1, 1, 1].tolist() == [0, 3 * 4096]
-    assert np.count_nonzero(tiles) == 3
-
-
+@torch.no_grad()
+@pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize(
-    ("change", "suits"),
-    [({}, True), ({"groups": 2}, False), ({"channels": 40}, False), ({"maps": 40}, False), ({"channels": 16}, False),
-     ({"maps": 16}, False), ({"inputs": 1 << 20}, False), ({"inputs": 1 << 20, "taps": 1}, True)],
-)  # fmt: skip
-def test_only_layers_of_the_right_kind_take_it(change, suits):
-    case = {"inputs": 256, "outputs": 256, "taps": 9, "channels": 64, "maps": 64, "groups": 1} | change
-    assert suits_halves(**case) == suits
+    ("pixel", "weight"), [(1e-12, 1e-24), (1e-12, 1e-26), (1e30, 1e-30), (1e-30, 1e30), (1e19, 1e16)]
+)
+def test_products_of_very_small_and_very_large_numbers_are_there(draw, pixel, weight, kernel):
+    size = (6, 7)
+    keyed, plain, sigma, tau = layer(draw, size, kernel=kernel, padding=kernel // 2)
+    nn.init.uniform_(plain.weight, 0.5, 1, generator=torch.Generator().manual_seed(5)).mul_(weight)
+    plain.bias.zero_()
+    x = (torch.rand(2, 32, *size, generator=torch.Generator().manual_seed(6)) + 0.5) * pixel
+    expected = F.conv2d(x.double(), plain.weight.double(), padding=kernel // 2)
+    found = unshuffle_pixels(keyed(shuffle_pixels(x, sigma)), tau)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found.double(), expected, rtol=2e-6, atol=0)
 
 
-def test_small_layers_do_not_take_it(monkeypatch):
-    monkeypatch.undo()
-    assert suits_halves(256, 256, 9, 64, 64, 1)
-    assert not suits_halves(4, 4, 9, 64, 64, 1)
+@torch.no_grad()
+def test_values_are_the_same_however_many_images_are_split_at_once(draw, monkeypatch):
+    size = (4, 5)
+    keyed, plain, sigma, tau = layer(draw, size, padding=0)
+    x = draw.frames(9, 32, *size, dtype=F32)
+    expected = shuffle_pixels(plain(x), tau)
+    assert torch.equal(keyed(shuffle_pixels(x, sigma)), expected)
+    monkeypatch.setattr("operators.halves._MOST_VALUES", 2 * 32 * 20)
+    halves_numbers.cache_clear()
+    assert torch.equal(keyed(shuffle_pixels(x, sigma)), expected)
+    halves_numbers.cache_clear()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_a_copy_of_a_plain_step_packs_its_own_weights(twin_of):
+    step = fuse_epilogue(nn.Conv2d(32, 48, 1), nn.BatchNorm2d(48).eval(), nn.ReLU())
+    x = torch.randn(2, 32, 6, 7, generator=torch.Generator().manual_seed(7))
+    expected = step(x)
+    packed = step._weights.unchanged(step.conv, step.norm)
+    assert packed.way == "halves"
+    twin = twin_of(step)
+    assert twin._weights._packed is None
+    assert torch.equal(twin(x), expected)
+    assert twin._weights._packed.addresses != packed.addresses
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_a_copy_of_a_run_of_plain_steps_gives_the_same_answers(twin_of):
+    steps = [fuse_epilogue(nn.Conv2d(32, 48, 1), None, nn.ReLU()), fuse_epilogue(nn.Conv2d(48, 32, 1), None)]
+    run = FusedRun(steps, [(0, None), (1, None)], [2], 1)
+    x = torch.randn(2, 32, 6, 7, generator=torch.Generator().manual_seed(8))
+    for _ in range(2):
+        (expected,) = run(x)
+    twin = twin_of(run)
+    for _ in range(2):
+        assert torch.equal(twin(x)[0], expected)

@@ -45,6 +45,14 @@ def test_permissions_follow_the_process_mask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
 
 
+def test_a_slash_at_the_end_counts_for_nothing(tmp_path: Path) -> None:
+    for given in (f"{tmp_path}/out/", f"{tmp_path}/out//"):
+        with atomic_file(given) as file:
+            file.write(given.encode())
+        assert (tmp_path / "out").read_text() == given
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_long_names_still_fit(tmp_path: Path) -> None:
     with atomic_file(tmp_path / ("n" * 255)) as file:
         file.write(b"x")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from scrambler.errors import ShuffleCamError
 from sensor import Scene, SceneError, srgb_decode, srgb_encode
-from sensor.srgb import XYZ_FROM_SRGB
+from sensor.srgb import XYZ_FROM_SRGB, srgb_table
 
 RNG = np.random.default_rng(8)
 PHOTO = cv2.GaussianBlur(RNG.integers(0, 256, (40, 56, 3)).astype(np.uint8), (0, 0), 3)
@@ -196,3 +196,8 @@ def test_from_raw_reads_real_files_as_linear_light(data):
         pixels = scene_pixels(scene)
         assert min(scene.shape) > 400
         assert 0 <= pixels.min() < 0.05 < pixels.mean() < pixels.max() <= 1
+
+
+def test_the_shared_table_of_light_cannot_be_written_to():
+    with pytest.raises(ValueError, match="read-only"):
+        srgb_table(255)[0] = 1

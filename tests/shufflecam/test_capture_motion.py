@@ -85,6 +85,36 @@ def test_before_the_converters_the_key_says_when_a_row_is_exposed(
     assert second.nonce != frame.nonce
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        (), ("--pattern", "tiles:8"), ("--pattern", "blocks:8"), ("--pattern", "lines:2"),
+        ("--pattern", "rows", "--unit", "plane"),
+    ],
+)  # fmt: skip
+def test_a_readout_that_tears_rows_apart_before_the_converters_has_no_motion(
+    run, key_file: Path, clip: Path, tmp_path: Path, how
+):
+    done = run("capture", clip, "--key", key_file, "--stage", "pre-adc", "--motion", "--out", tmp_path / "out", *how)
+    assert done.status == 1
+    assert "--motion before the converters needs a pattern that keeps rows together" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("how", [("--pattern", "rows+columns"), ("--pattern", "columns", "--unit", "plane")])
+def test_a_readout_that_keeps_rows_together_has_motion(run, key_file: Path, clip: Path, tmp_path: Path, how):
+    done = run("capture", clip, "--key", key_file, "--stage", "pre-adc", "--motion", "--out", tmp_path / "out", *how)
+    assert done.status == 0, done.err
+
+
+def test_a_still_picture_has_no_motion(run, key_file: Path, tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 60, 3), 90, np.uint8))
+    done = run("capture", tmp_path / "a.png", "--key", key_file, "--motion", "--out", tmp_path / "out")
+    assert done.status == 1
+    assert "a.png is no video, and --motion is for videos" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_merged_exposures_see_what_one_cannot(run, key_file: Path, tmp_path: Path):
     key = Key.load(key_file)
     picture = np.zeros((40, 60, 3), np.uint8)
@@ -112,6 +142,7 @@ def test_merged_exposures_see_what_one_cannot(run, key_file: Path, tmp_path: Pat
         (("--hdr", "0.01,-1"), "two or more exposures"),
         (("--hdr", "0.01,0.1", "--motion"), "leave out --motion"),
         (("--hdr", "0.01,0.1", "--stage", "pre-adc"), "keep --stage post-adc"),
+        (("--hdr", "0.01,0.1", "--exposure", "5"), "leave out --exposure"),
     ],
 )
 def test_impossible_exposures_are_refused(run, key_file: Path, clip: Path, tmp_path: Path, options, sentence):

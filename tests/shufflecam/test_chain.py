@@ -187,7 +187,7 @@ def test_raw_to_rgb_reads_foreign_black_levels_and_orders(cat: RawFrame) -> None
 
 
 def test_a_network_of_grey_pictures_reads_the_luma(cat: RawFrame) -> None:
-    digits = Labeller(Pretrained("digits", build("lenet5", seed=0).eval(), tuple("0123456789"), (28, 28), channels=1))
+    digits = Labeller(Pretrained("digits", build("lenet5", seed=0).eval(), tuple("0123456789"), (28, 28), 1, "lenet5"))
     plain, keyed = digits.label(cat), digits.label(cat.shuffle(Multiplexer(KEY)), KEY)
     grey = sum(w * plane for w, plane in zip((0.2126, 0.7152, 0.0722), network_input(cat, (28, 28))[0], strict=True))
     with torch.inference_mode():
@@ -197,6 +197,8 @@ def test_a_network_of_grey_pictures_reads_the_luma(cat: RawFrame) -> None:
 
 
 def test_a_network_of_masks_gives_no_label(cat: RawFrame) -> None:
-    masks = Labeller(Pretrained("streets", build("deeplab_light", seed=0).eval(), tuple("abcdefghijk"), (18, 24)))
+    masks = Labeller(
+        Pretrained("streets", build("deeplab_light", seed=0).eval(), tuple("abcdefghijk"), (18, 24), 3, "deeplab_light")
+    )
     with pytest.raises(ShuffleCamError, match="streets gives masks, not labels"):
         masks.label(cat)

@@ -21,9 +21,9 @@ import pytest
 from scrambler import Key
 from scrambler.files import sweep_temporaries
 from shufflecam.inputs import Input, expand
-from shufflecam.jobs import MANIFEST, JobKey, Made, Settings, Work, read_manifest, run_job
+from shufflecam.jobs import MANIFEST, JobError, JobKey, Made, Settings, Work, read_manifest, run_job
 from shufflecam.jobs.engine import Summary
-from shufflecam.jobs.work import Do
+from shufflecam.jobs.work import Do, write_hashed
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "import sys; from shufflecam.cli import main; sys.exit(main())"]
@@ -381,3 +381,9 @@ def test_the_manifest_has_the_hash_of_the_file_that_was_written(
     record = read_manifest(tmp_path / "out")["a.png"]
     assert record.hash == hashlib.sha256(content).hexdigest()
     assert record.output_state[0] == len(content)
+
+
+def test_an_output_that_cannot_be_written_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="cannot write the file"):
+        write_hashed(tmp_path / "new" / "below" / ("n" * 300), [b"x"])
+    assert list(tmp_path.iterdir()) == []

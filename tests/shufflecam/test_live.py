@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from scrambler import Key
+from scrambler.files import try_lock
 from sensor import Camera
 from shufflecam.chain import Labeller
 from shufflecam.live import LiveCamera, LiveError, LivePage, Rate, VideoFile, drawn, pictures_of
@@ -121,6 +122,25 @@ def test_the_rate_leaves_the_first_frame_out(monkeypatch: pytest.MonkeyPatch) ->
     assert [rate.count() for _ in range(3)] == pytest.approx([0.1, 2, 2])
     assert rate.mean_per_s == 2
     assert rate.frames == 3
+
+
+def test_a_second_video_never_sees_the_folder_of_one_that_begins_without_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey, seen = np.full((48, 64, 3), 90, np.uint8), list[Path]()
+
+    def lock_beside_another(handle: int) -> bool:
+        monkeypatch.undo()
+        seen.extend(tmp_path.iterdir())
+        with VideoFile(tmp_path / "b.avi", 10) as other:
+            other.add(grey)
+        return try_lock(handle)
+
+    monkeypatch.setattr("shufflecam.live.video_file.try_lock", lock_beside_another)
+    with VideoFile(tmp_path / "a.avi", 10) as video:
+        video.add(grey)
+    assert len(seen) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.avi", "b.avi"]
 
 
 def test_what_a_killed_process_left_of_a_video_is_swept_and_what_one_writes_is_not(tmp_path: Path) -> None:
