@@ -98,7 +98,7 @@ module {ORDER_BENCH};
 
     always @(posedge clk) if (running) begin
         idle <= valid ? 0 : idle + 1;
-        if (valid) begin
+        if (valid && count < limit) begin
             found = y * 32'd65536 + x;
             if (expected[count] !== found) begin
                 if (wrong == 0) $display("FAIL slot %0d: %0d,%0d, not %08x", count, y, x, expected[count]);

@@ -46,3 +46,12 @@ draws = st.integers(0, 2**32 - 1).map(lambda seed: Draw(np.random.default_rng(se
 def drawn(examples):
     """Return settings for a law on drawn sizes; compiling and warming up may take its time."""
     return settings(deadline=None, max_examples=examples)
+
+
+def assert_exact(draw, keyed, plain, tau, x, *, own_keys):
+    """Assert that a keyed layer reads shuffled frames as its plain twin reads natural ones, bit for bit."""
+    shuffled, how = draw.keyed_batch(x, own_keys=own_keys)
+    slot = how["slot"] if "slot" in how else torch.from_numpy(how["permutation_in"].slot.astype("int32"))
+    y = keyed(shuffled, slot)
+    assert torch.equal(y, shuffle_pixels(plain(x), tau))
+    assert y.is_contiguous(memory_format=torch.channels_last) or not len(x)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from keyed_data import drawn, draws
+from keyed_data import assert_exact, drawn, draws
 from naive_operators import convolve
 from torch import nn
 
@@ -59,15 +59,7 @@ def layer(draw, size, channels=32, maps=48, kernel=3, stride=1, padding=1, dilat
 def test_whole_numbers_are_exact_for_every_window_border_and_batch(draw, size, shape, window, mode, batch, own_keys):
     keyed, plain, _, tau = layer(draw, size, *shape, *window, mode)
     x = draw.frames(batch, shape[0], *size, dtype=F32) * 1001
-    orders = [draw.order(size) for _ in range(batch if own_keys else 1)]
-    own = orders if own_keys else orders * batch
-    shuffled = [shuffle_pixels(frame[None], order) for frame, order in zip(x, own, strict=True)]
-    slot = (
-        stack_slots(own) if own_keys and batch else torch.from_numpy(orders[0].slot.astype("int32")) if orders else None
-    )
-    y = keyed(torch.cat(shuffled) if batch else x, slot)
-    assert torch.equal(y, shuffle_pixels(plain(x), tau))
-    assert y.is_contiguous(memory_format=torch.channels_last) or not batch
+    assert_exact(draw, keyed, plain, tau, x, own_keys=own_keys)
 
 
 @torch.no_grad()

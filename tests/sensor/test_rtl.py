@@ -70,6 +70,14 @@ def test_every_address_is_pythons(tmp_path, pattern, unit, generator):
     check_addresses(tmp_path, ODD, pattern, unit, generator)
 
 
+@tool("iverilog")
+def test_a_bench_that_is_told_to_stop_early_says_pass_and_nothing_else(tmp_path):
+    export_rtl(Design(shape=EVEN, pattern="frame"), tmp_path, most_slots=100)
+    said = simulate(tmp_path, "readout_order_tb", *SOURCES, arguments=("+count=100",))
+    assert "PASS 100 addresses" in said
+    assert "FAIL" not in said
+
+
 @pytest.mark.slow
 @tool("iverilog")
 @pytest.mark.parametrize("shape", [EVEN, ODD, (1, 5), (70, 3)])
