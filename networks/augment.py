@@ -6,6 +6,7 @@ reflection and crops at a random place. Cutout is that of DeVries and Taylor 201
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -154,8 +155,8 @@ def zoom(
 ) -> tuple[Tensor, Tensor]:
     r"""Enlarge or reduce each picture and its mask about a random place, and keep a window of it.
 
-    The scale s is drawn log-uniformly from :math:`[1/f, f]`. Pixels take the nearest one's value, pictures and masks
-    alike; what lies outside the picture is grey, and ``void`` in the mask.
+    The scale s is drawn log-uniformly from :math:`[1/f, f]`. Pictures are interpolated linearly, as sharp as the ones
+    that the network will see; masks take the nearest number. What lies outside is grey, and ``void`` in the mask.
 
     Parameters
     ----------
@@ -181,17 +182,42 @@ def zoom(
     draws = torch.rand((count, 3), generator=generator, dtype=torch.float64)
     for n, (enlarged, down, right) in enumerate(draws.tolist()):
         scale = math.exp((2 * enlarged - 1) * math.log(factor))
-        rows, row_inside = _zoomed(height, size[0], scale, down)
-        columns, column_inside = _zoomed(width, size[1], scale, right)
-        inside = (row_inside[:, None] & column_inside[None, :]).to(images.device)
-        picture, mask = images[n][:, rows][:, :, columns], masks[n][rows][:, columns]
+        rows, columns = _zoomed(height, size[0], scale, down), _zoomed(width, size[1], scale, right)
+        inside = (rows.inside[:, None] & columns.inside[None, :]).to(images.device)
+        picture = _interpolated(_interpolated(images[n].float(), rows, 1), columns, 2).round().to(images.dtype)
+        mask = masks[n][rows.nearest][:, columns.nearest]
         out[n] = torch.where(inside, picture, out[n])
         labels[n] = torch.where(inside, mask, labels[n])
     return out, labels
 
 
-def _zoomed(length: int, kept: int, scale: float, place: float) -> tuple[Tensor, Tensor]:
-    """Return which place of an axis each kept place reads, and whether it lies within; ``place`` in [0, 1)."""
-    start = (length - kept / scale) * place
-    read = torch.floor(start + (torch.arange(kept, dtype=torch.float64) + 0.5) / scale).long()
-    return read.clamp(0, length - 1), (read >= 0) & (read < length)
+class _Places(NamedTuple):
+    """Where each kept place of an axis reads: between two neighbours, at the nearest; whether it lies within."""
+
+    before: Tensor
+    after: Tensor
+    share: Tensor
+    nearest: Tensor
+    inside: Tensor
+
+
+def _zoomed(length: int, kept: int, scale: float, place: float) -> _Places:
+    """Return the places of an axis that a window of ``kept`` reads; ``place`` in [0, 1)."""
+    # A whole number, so that nothing is interpolated at scale 1.
+    start = math.floor((length - kept / scale) * place + 0.5)
+    at = start + (torch.arange(kept, dtype=torch.float64) + 0.5) / scale - 0.5
+    below = torch.floor(at)
+    nearest = torch.floor(at + 0.5).long()
+    return _Places(
+        below.long().clamp(0, length - 1),
+        (below.long() + 1).clamp(0, length - 1),
+        (at - below).float(),
+        nearest.clamp(0, length - 1),
+        (nearest >= 0) & (nearest < length),
+    )
+
+
+def _interpolated(picture: Tensor, places: _Places, axis: int) -> Tensor:
+    """Read one axis of a picture (C, H, W)."""
+    share = places.share.to(picture.device).view(-1, *(1,) * (2 - axis))
+    return torch.lerp(picture.index_select(axis, places.before), picture.index_select(axis, places.after), share)

@@ -50,16 +50,28 @@ def test_cutout_blanks_one_square_wherever_it_fits() -> None:
         cutout(images, 7, generator())
 
 
-def test_zoom_moves_pictures_and_masks_alike() -> None:
+def test_zoom_interpolates_pictures_and_takes_the_nearest_number_of_masks() -> None:
     masks = torch.randint(3, (40, 12, 15), generator=generator(), dtype=torch.uint8)
     images = (masks * 50).unsqueeze(1).repeat(1, 3, 1, 1)
     zoomed, labels = zoom(images, masks, 1.7, 255, generator(1))
-    inside = labels != 255
-    assert torch.equal(zoomed[:, 0][inside], labels[inside] * 50)
-    assert (zoomed[:, 0][~inside] == 128).all()
-    # Reduced pictures leave an edge free, enlarged ones do not; half of the scales are below 1.
-    reduced = (~inside).flatten(1).any(1)
-    assert 8 < reduced.sum() < 32
+    draws = torch.rand((40, 3), generator=generator(1), dtype=torch.float64).numpy()
+    reduced = 0
+    for n, (size, *places) in enumerate(draws):
+        scale = 1.7 ** (2 * size - 1)
+        read = [
+            np.floor((length - length / scale) * place + 0.5) + (np.arange(length) + 0.5) / scale - 0.5
+            for length, place in zip((12, 15), places, strict=True)
+        ]
+        nearest = [np.floor(axis + 0.5).astype(int) for axis in read]
+        inside = np.outer((nearest[0] >= 0) & (nearest[0] < 12), (nearest[1] >= 0) & (nearest[1] < 15))
+        along = np.array([np.interp(read[0], np.arange(12), column) for column in images[n, 0].double().numpy().T]).T
+        wanted = np.array([np.interp(read[1], np.arange(15), row) for row in along])
+        np.testing.assert_allclose(zoomed[n, 1].numpy()[inside], wanted[inside], atol=0.51)
+        assert (zoomed[n].numpy()[:, ~inside] == 128).all()
+        rows, columns = nearest[0].clip(0, 11), nearest[1].clip(0, 14)
+        np.testing.assert_array_equal(labels[n], np.where(inside, masks[n].numpy()[np.ix_(rows, columns)], 255))
+        reduced += not inside.all()
+    assert 8 < reduced < 32
     same, kept = zoom(images, masks, 1.0, 255, generator())
     assert same is images
     assert kept is masks
@@ -94,11 +106,10 @@ def test_colours_change_by_hand() -> None:
     assert colour_jitter(picture, 0.0, generator()) is picture
 
 
-def test_an_enlarged_pixel_becomes_a_block() -> None:
-    images = torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
-    images[:, :, 3, 4] = 9
+def test_an_enlarged_number_becomes_a_block() -> None:
     masks = torch.zeros(64, 8, 8, dtype=torch.uint8)
-    zoomed, _ = zoom(images, masks, 2.0, 255, generator())
-    sizes = (zoomed == 9).flatten(1).sum(1)
+    masks[:, 3, 4] = 9
+    _, labels = zoom(masks.unsqueeze(1), masks, 2.0, 255, generator())
+    sizes = (labels == 9).flatten(1).sum(1)
     assert set(sizes.tolist()) <= {0, 1, 2, 4}
     assert (sizes == 4).any()

@@ -32,7 +32,7 @@ PUBLISHED = {
 # Our own, so that a change does not go unnoticed.
 OWN = {
     "airbench94_quarter": 127_096, "airbench96": 9_918_776, "conv5": 105_394, "cyclegan": 535_911,
-    "deeplab_light": 1_166_691,
+    "deeplab_light": 1_200_788,
     "ele_preresnet20": 1_097_450, "le_preresnet20": 287_210, "le_shakepyramid": 28_500_421, "peep_mlp": 107_560,
     "pixelwise_resnet18": 11_190_986, "preresnet20": 272_282, "sit_autoencoder": 11_274_323,
     "transformation_network": 232_003, "unet": 1_964_267,
