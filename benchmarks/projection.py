@@ -72,11 +72,18 @@ def finished(folder: Path) -> Pretrained | None:
 
 
 def training_record(folder: Path) -> dict[str, Any]:
-    """Return how the training in ``folder`` went: its recipe, precision, and wall time without tests."""
+    """Return how the training in ``folder`` went: its recipe, precision, and wall time without tests.
+
+    Where it went on from the weights of another folder that is still there, that folder's record comes along.
+    """
     config = json.loads(read_tensors(folder / "checkpoint.safetensors")[1]["config"])
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     own = {name: value for name, value in config.items() if value is not None and name not in ("device", "compile")}
-    return {
+    record: dict[str, Any] = {
         "trained with": own | {"epochs": len(lines)},
         "training seconds": round(sum(line["seconds"] for line in lines)),
     }
+    before = Path(own["start"]).parent if "start" in own else folder
+    if before != folder and (before / "checkpoint.safetensors").exists():
+        record["before that"] = training_record(before)
+    return record

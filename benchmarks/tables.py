@@ -154,15 +154,19 @@ def markdown(table: Table, lines: Sequence[Mapping[str, Any]]) -> str:
     text += ["", "Where, when and how each row was run:", ""]
     for line in lines:
         where = line["machine"]
-        told = line["settings"] | line.get("trained with", {})
-        if "training seconds" in line:
-            told["training seconds"] = line["training seconds"]
-        settings = ", ".join(f"{name} {value}" for name, value in told.items())
-        text.append(
-            f"* {line['row']}: {line['date']}, {where['processor']}, {where['cores']} cores, {line['seconds']} s"
-            + (f"; {settings}" if settings else "")
-        )
+        parts = [f"{line['date']}, {where['processor']}, {where['cores']} cores, {line['seconds']} s"]
+        parts.append(_told(line["settings"] | line.get("trained with", {}), line))
+        before = line.get("before that")
+        if before:
+            parts.append("before that " + _told(before["trained with"], before))
+        text.append(f"* {line['row']}: {'; '.join(part for part in parts if part)}")
     return "\n".join(text) + "\n"
+
+
+def _told(settings: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Return settings and, where there was a training, its seconds, as a line of text."""
+    seconds = {name: record[name] for name in ("training seconds",) if name in record}
+    return ", ".join(f"{name} {value}" for name, value in {**settings, **seconds}.items())
 
 
 def _cells(cells: Sequence[str]) -> str:

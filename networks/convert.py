@@ -119,4 +119,4 @@ def convert(
     if channel_keys:
         join_channels(conversion)
     output = conversion.run()
-    return KeyedNetwork(conversion, multiplexer, input_size, output, reading)
+    return KeyedNetwork(conversion, multiplexer, channels, input_size, output, reading)

@@ -44,8 +44,10 @@ class KeyedNetwork(nn.Module):
 
     Attributes
     ----------
+    channels : int
+        Channels of the frames it reads.
     input_size : tuple of int
-        Height and width of the frames it reads, in pixels.
+        Their height and width, in pixels.
     key_id : str
         Public id of the key it was converted with.
     plan : Plan
@@ -55,11 +57,12 @@ class KeyedNetwork(nn.Module):
     """
 
     def __init__(
-        self, conversion: Conversion, multiplexer: Multiplexer, input_size: tuple[int, int], output: Outputs,
-        reading: AffineReading | ChannelReading | MaskReading | None = None,
+        self, conversion: Conversion, multiplexer: Multiplexer, channels: int, input_size: tuple[int, int],
+        output: Outputs, reading: AffineReading | ChannelReading | MaskReading | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         root = conversion.root
+        self.channels = channels
         self.input_size = input_size
         self.key_id = multiplexer.key.id
         self._pattern, self._unit = multiplexer.pattern, multiplexer.unit
@@ -89,7 +92,7 @@ class KeyedNetwork(nn.Module):
 
     def _build(self, key: Key) -> list[tuple[KeyedLayer, nn.Module]]:
         """Make every keyed layer for a key and put it in its place."""
-        orders, built, present = OrdersOf(key), [], dict(self.named_modules(remove_duplicate=False))
+        orders, built, present = self._orders(key), [], dict(self.named_modules(remove_duplicate=False))
         for layer in self._layers:
             try:
                 keyed = layer.build(present.get(layer.name), orders)
@@ -98,6 +101,11 @@ class KeyedNetwork(nn.Module):
             self._put(layer.name, keyed)
             built.append((layer, keyed))
         return built
+
+    def _orders(self, key: Key) -> OrdersOf:
+        """Return the permutations that a key gives to all keyed orders."""
+        written = [group.order for layout in self._output.layouts for group in groups_of(layout)]
+        return OrdersOf(key, [*(order for layer in self._layers for order in (layer.reads, layer.writes)), *written])
 
     def _put(self, name: str, module: nn.Module) -> None:
         """Put a module in its place."""
@@ -206,9 +214,12 @@ class KeyedNetwork(nn.Module):
         """Return what the graph gets beside the frames: slot tables and masks, which no compiler should see made."""
         multiplexer = self.require_unlocked()
         self._follow_changes()
-        if frames.ndim != 4 or (self._reading is None and tuple(frames.shape[2:]) != self.input_size):
-            h, w = self.input_size
-            raise ShuffleCamError(f"this network was converted for (B, C, {h}, {w}) frames, got {tuple(frames.shape)}")
+        if not isinstance(frames, Tensor):
+            raise ShuffleCamError(f"frames must be a torch tensor (B, C, H, W), got {type(frames).__name__}")
+        wanted = (self.channels, *self.input_size)
+        if frames.ndim != 4 or (self._reading is None and tuple(frames.shape[1:]) != wanted):
+            of = ", ".join(map(str, wanted))
+            raise ShuffleCamError(f"this network was converted for (B, {of}) frames, got {tuple(frames.shape)}")
         if self._reading is not None:
             admit = partial(self._admit, frames, fixed_nonce=fixed_nonce, allow_many=allow_many)
             return self._reading.tables(multiplexer.key, frames, nonce, admit)
@@ -238,7 +249,8 @@ class KeyedNetwork(nn.Module):
         """Bring the network's output maps (B, C, H, W), (B, H, W) or tokens (B, N, C) into natural order.
 
         The nonces are those of the frames; they are only needed where the output follows the frames' order. Where the
-        network returns several values, or an object that holds them, give all of it.
+        network returns several values, or an object that holds them, give all of it. What is in natural order already,
+        as behind ``keys="stem"``, is returned as it is.
 
         Raises
         ------
@@ -250,16 +262,18 @@ class KeyedNetwork(nn.Module):
         multiplexer = self.require_unlocked()
         values, spec = tree_flatten(maps)
         layouts = self._output.layouts
-        if not self.has_maps:
+        if not self.has_maps and all(len(layout) < 3 for layout in layouts):
             raise ShuffleCamError("this network's output has no pixel order, so there is nothing to unshuffle")
         if len(values) != len(layouts):
             raise ShuffleCamError(f"this network returns {len(layouts)} values: give all of them, not {len(values)}")
+
+        orders = self._orders(multiplexer.key)
 
         def slot(batch: int) -> Tensor:
             return self._slots(batch, nonce, fixed_nonce, allow_many)
 
         return tree_unflatten(
-            [_natural(value, layout, multiplexer.key, slot) for value, layout in zip(values, layouts, strict=True)],
+            [_natural(value, layout, orders, slot) for value, layout in zip(values, layouts, strict=True)],
             spec,
         )
 
@@ -286,7 +300,7 @@ class KeyedNetwork(nn.Module):
             ``allow_many``).
         """
         self.require_unlocked()
-        FixedNonceGuard(fixed_nonce, allow_many).admit(nonces_for(nonces, len(nonces)))
+        self._admit(None, nonces_for(nonces, len(nonces)), fixed_nonce=fixed_nonce, allow_many=allow_many)
         return self._drawn(nonces)
 
     def _slots(
@@ -307,14 +321,16 @@ class KeyedNetwork(nn.Module):
             plain = frames.detach().cpu()
             values = (plain.float() if plain.is_floating_point() else plain).numpy()
             self._guard.admit(nonces, values, fixed_nonce=True, allow_many=allow_many)
-        else:
+        elif len(set(nonces)) < len(nonces):
             # Reading a frame again, in another epoch, is nothing to count.
             FixedNonceGuard(fixed_nonce, allow_many).admit(nonces)
 
     def _drawn(self, nonces: Sequence[bytes]) -> Tensor:
         multiplexer = self.require_unlocked()
-        tables = [_slot_tensor(multiplexer.permutation(self.input_size, one)) for one in nonces]
-        return torch.stack(tables) if tables else torch.empty(0, prod(self.input_size), dtype=torch.int32)
+        slots = np.empty((len(nonces), prod(self.input_size)), np.int32)
+        for slot, nonce in zip(slots, nonces, strict=True):
+            slot[:] = multiplexer.permutation(self.input_size, nonce).slot
+        return torch.from_numpy(slots)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise ShuffleCamError(
@@ -323,7 +339,7 @@ class KeyedNetwork(nn.Module):
         )
 
 
-def _natural(maps: Tensor, layout: Layout, key: Key, slot_of: Callable[[int], Tensor]) -> Tensor:
+def _natural(maps: Tensor, layout: Layout, orders: OrdersOf, slot_of: Callable[[int], Tensor]) -> Tensor:
     """Return one output in natural order; ``slot_of`` gives a batch's slot tables where it follows the frames."""
     entries = list(layout)
     if isinstance(maps, Tensor) and maps.ndim == len(entries) - 1 and None in entries[1:]:
@@ -335,7 +351,7 @@ def _natural(maps: Tensor, layout: Layout, key: Key, slot_of: Callable[[int], Te
         if maps.ndim != len(entries) or tuple(maps.shape[dim] for dim in group.dims) != sizes:
             raise ShuffleCamError(f"this network's maps are {group.order.grid}, got {tuple(maps.shape)}")
         slot = slot_of(len(maps)).to(maps.device) if group.order.follows_frame else None
-        move = KeyedPositions(group.order.grid, group.dims, group.before, group.order.permutation(key), None)
+        move = KeyedPositions(group.order.grid, group.dims, group.before, orders[group.order], None)
         maps = move.to(maps.device)(maps, slot)
     return maps
 

@@ -1,7 +1,7 @@
 """A keyed layer before it has a key: what to build, between which orders, and how to build it again."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,25 +10,30 @@ from torch import nn
 from networks.layout import NATURAL, Order
 from networks.plan import PlanRow
 from operators import PixelOrder
-from scrambler import Key, Permutation
+from scrambler import Key, Permutation, keyed_permutations
 
 Make = Callable[[Any, PixelOrder | None, PixelOrder | None], nn.Module]
 
 
 class OrdersOf:
-    """The permutations that one key gives to orders, each drawn once."""
+    """The permutations that one key gives to all orders of a network, drawn together.
 
-    def __init__(self, key: Key) -> None:
-        self._key = key
-        self._drawn: dict[Order, Permutation | None] = {}
+    Parameters
+    ----------
+    key : Key
+    orders : iterable of Order or None
+        Always all of them and in the same sequence: another list gives other permutations.
+    """
+
+    def __init__(self, key: Key, orders: Iterable[Order | None]) -> None:
+        roots = dict.fromkeys(order.root for order in orders if order is not None)
+        keyed = [root for root in roots if not root.follows_frame]
+        permutations = keyed_permutations(key, [root.grid for root in keyed], "layers")
+        self._drawn: dict[Order, Permutation] = dict(zip(keyed, permutations, strict=True))
 
     def __getitem__(self, order: Order | None) -> Permutation | None:
         """Return the permutation of an order; None for natural order and for the frame's own."""
-        if order is None:
-            return None
-        if order.root not in self._drawn:
-            self._drawn[order.root] = order.root.permutation(self._key)
-        return self._drawn[order.root]
+        return None if order is None or order.follows_frame else self._drawn[order.root]
 
 
 @dataclass(frozen=True, eq=False)

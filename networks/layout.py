@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scrambler import Key, Permutation, keyed_permutation
-
 FRAME, NATURAL = "frame", "natural"
 
 
@@ -20,7 +18,7 @@ class Order:
     grid : tuple of int
         Height and width of the maps.
     label : str
-        Name of the key that decides it.
+        Its name in the plan.
     rank : int
         Of two orders that are joined, the one with the lower rank lends its label.
     follows_frame : bool
@@ -41,7 +39,7 @@ class Order:
 
     @property
     def label(self) -> str:
-        """Name of the key."""
+        """Its name in the plan."""
         return self.root._label
 
     def join(self, other: Order) -> None:
@@ -51,10 +49,6 @@ class Order:
             assert first.grid == second.grid
             assert not first.follows_frame
             second._joined = first
-
-    def permutation(self, key: Key) -> Permutation | None:
-        """Return the permutation that a key gives this order; None for the frame's own."""
-        return None if self.follows_frame else keyed_permutation(key, self.grid, label=f"layer/{self.label}")
 
 
 @dataclass(frozen=True)

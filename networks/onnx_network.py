@@ -36,7 +36,7 @@ _POOLS = (KeyedMaxPool2d, KeyedAvgPool2d, KeyedAdaptiveAvgPool2d, KeyedAdaptiveM
 _OPSET = 17
 
 
-def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str], *, channels: int = 3) -> None:
+def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str]) -> None:
     """Write a converted network as an ONNX file whose tables are inputs, so that it holds no key.
 
     Parameters
@@ -45,8 +45,6 @@ def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str], *, channels
         In evaluation mode, on the CPU; not converted with ``mask=True``. It is not changed.
     path : path
         Replaced if it exists.
-    channels : int
-        Channels of the frames.
 
     Raises
     ------
@@ -63,7 +61,7 @@ def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str], *, channels
         raise ConversionError("a network in training mode can't be exported: call eval() first")
     tables = tables_of(network)
     like = next(network.parameters(), torch.empty(0))
-    frames = torch.zeros(PROBE_BATCH, channels, *network.input_size, dtype=like.dtype)
+    frames = torch.zeros(PROBE_BATCH, network.channels, *network.input_size, dtype=like.dtype)
     slot = network.slots([bytes([n] * 16) for n in range(PROBE_BATCH)])
     names, content = [FRAMES, SLOT, *tables], io.BytesIO()
     try:
@@ -152,7 +150,8 @@ class OnnxNetwork:
     Raises
     ------
     ConversionError
-        If the file asks for tables that the network does not have, or onnxruntime is not installed.
+        If the file cannot be read or asks for tables that the network does not have, ``network`` is none, or
+        onnxruntime is not installed.
     LockedError
         While the network is locked.
     """
@@ -162,7 +161,16 @@ class OnnxNetwork:
             import onnxruntime
         except ImportError as error:
             raise ConversionError("running ONNX files needs onnxruntime: install it first") from error
-        self._session = onnxruntime.InferenceSession(str(Path(path)), providers=["CPUExecutionProvider"])
+        if not isinstance(network, KeyedNetwork):
+            raise ConversionError(f"network must be a converted network, got {type(network).__name__}: see convert()")
+        if not Path(path).is_file():
+            raise ConversionError(f"{path}: there is no such file; export_onnx() writes one")
+        try:
+            self._session = onnxruntime.InferenceSession(str(Path(path)), providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises many types
+            raise ConversionError(
+                f"{path}: onnxruntime cannot read this file ({str(error).splitlines()[0].rpartition(': ')[2]})"
+            ) from error
         self._network = network
         wanted = [entry.name for entry in self._session.get_inputs() if entry.name not in (FRAMES, SLOT)]
         tables: Mapping[str, Tensor] = tables_of(network)
@@ -170,7 +178,9 @@ class OnnxNetwork:
         if missing:
             raise ConversionError(f"{path} asks for the table {missing[0]!r}, which this network does not have")
         self._tables = {name: tables[name].numpy() for name in wanted}
-        self._takes_slot = any(entry.name == SLOT for entry in self._session.get_inputs())
+        shapes = {entry.name: tuple(entry.shape[1:]) for entry in self._session.get_inputs()}
+        self._takes_slot = SLOT in shapes
+        self._frame = shapes.get(FRAMES, ())
 
     def __call__(self, frames: Tensor | NDArray[Any], nonce: Nonces) -> NDArray[Any]:
         """Return the answers for shuffled frames (B, C, H, W) with one nonce each.
@@ -178,9 +188,13 @@ class OnnxNetwork:
         Raises
         ------
         ShuffleCamError
-            If nonces are missing, malformed or too few, or one is used twice.
+            If the frames have another size, nonces are missing, malformed or too few, or one is used twice.
         """
-        inputs: dict[str, Any] = {FRAMES: np.asarray(frames), **self._tables}
+        array = np.asarray(frames)
+        if array.shape[1:] != self._frame:
+            wanted = ", ".join(map(str, self._frame))
+            raise ConversionError(f"this network was exported for (B, {wanted}) frames, got {array.shape}")
+        inputs: dict[str, Any] = {FRAMES: array, **self._tables}
         if self._takes_slot:
             inputs[SLOT] = self._network.slots(nonces_for(nonce, len(frames))).numpy()
         (answers,) = self._session.run(None, inputs)

@@ -91,8 +91,13 @@ RECIPES = {
         flips=False, translation_px=2,
     ),
     "segmentation": Recipe(
-        optimizer="adamw", schedule="cosine", epochs=70, batch_size=8, learning_rate=3e-3, weight_decay=1e-2, zoom=1.6,
+        optimizer="adamw", schedule="cosine", epochs=200, batch_size=8, learning_rate=3e-3, weight_decay=1e-2, zoom=1.6,
         crop=2 / 3, colour_jitter=0.3, class_weights=True, overlap=1.0,
+    ),
+    # Goes on from the one above, on whole scenes, as Jegou and others 2017 (arXiv 1611.09326, section 4.1) do.
+    "segmentation-whole": Recipe(
+        optimizer="adamw", schedule="cosine", epochs=30, batch_size=8, learning_rate=1e-3, weight_decay=1e-2, zoom=1.4,
+        colour_jitter=0.3, class_weights=True, overlap=1.0,
     ),
 }  # fmt: skip
 
