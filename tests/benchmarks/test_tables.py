@@ -1,5 +1,6 @@
 """The tables of results: they grow row by row, keep what is there, and name every scheme."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks import table_a, table_c, table_d
-from benchmarks.projection import finished, projected
+from benchmarks.projection import finished, projected, training_record
 from benchmarks.tables import NOT_RUN, Row, Table, fill, parser_for
-from networks import CAMVID_CLASSES, LabelledImages, SegmentedImages, TrainConfig, build
+from networks import CAMVID_CLASSES, LabelledImages, SegmentedImages, TrainConfig, build, train
 from scrambler import keyed_permutation, list_schemes, new_nonces
 
 TABLE = Table(stem="table_x", title="Table X: sums", columns=("sum", "status"), notes=("Small ones.",))
@@ -95,6 +96,22 @@ def test_a_row_that_is_too_long_says_what_it_would_take_and_how(tmp_path: Path) 
     lines = fill(TABLE, [Row(name="long", run=lambda: figures, settings={})], options(tmp_path))
     assert lines[0]["status"] == NOT_RUN
     assert "`do it`" in (tmp_path / "table_x.md").read_text()
+
+
+def test_a_training_in_two_parts_tells_of_both(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    data = LabelledImages(images, np.arange(8) % 2, ("a", "b"))
+    first = TrainConfig(model="airbench94_quarter", epochs=2, batch_size=8)
+    train(first, out=tmp_path / "first", train_set=data, test_set=data)
+    second = dataclasses.replace(first, epochs=1, start=str(tmp_path / "first" / "weights.safetensors"))
+    train(second, out=tmp_path / "second", train_set=data, test_set=data)
+    record = training_record(tmp_path / "second")
+    assert record["trained with"]["epochs"] == 1
+    assert record["before that"]["trained with"]["epochs"] == 2
+    assert "before that" not in record["before that"]
+    fill(TABLE, [Row(name="twice", run=lambda: {"sum": 1.0, **record}, settings={})], options(tmp_path))
+    assert "epochs 1" in (text := (tmp_path / "table_x.md").read_text())
+    assert "; before that model airbench94_quarter, epochs 2" in text
 
 
 def test_every_scheme_has_a_row_of_its_own() -> None:
