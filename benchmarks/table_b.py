@@ -144,8 +144,8 @@ def published_row(label: str) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> None:
     """Run the rows that are missing, or one of the long trainings."""
     parser = parser_for(__doc__)
-    parser.add_argument("--images", type=int, default=2000, help="training images of the small trunk")
-    parser.add_argument("--epochs", type=int, default=3, help="of the small trunk")
+    parser.add_argument("--images", type=int, default=10000, help="training images of the small trunk")
+    parser.add_argument("--epochs", type=int, default=8, help="of the small trunk")
     parser.add_argument("--test-images", type=int, default=2000, help="test images")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings by command")
     parser.add_argument("--train", metavar="SCHEME-MODEL", help="train that into --runs, resumably, and stop")
