@@ -5,8 +5,9 @@ benchmarks/results/develop_speed.json. SIDE is an environment with ``pip install
 peer is left out.
 
 Every candidate begins with the mosaic in memory. ``develop`` and LibRaw's linear path (``rawpy``'s ``postprocess``
-of a file that is open and unpacked) end with an 8-bit sRGB picture; colour-demosaicing only demosaics, to float64. Each
-thread count runs in a process of its own, because LibRaw reads it at its start; candidates take turns within it.
+of a file that is open and unpacked) end with an 8-bit sRGB picture; colour-demosaicing only demosaics, to float64. The
+12 megapixels are also developed from a quad-Bayer and an X-Trans mosaic, which have a method of their own. Each thread
+count runs in a process of its own, because LibRaw reads it at its start; candidates take turns within it.
 colour-demosaicing knows one thread only.
 """
 
@@ -30,21 +31,26 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import RESULTS, interleave, medians_ms, print_table, write_report
 from scrambler import Key, Multiplexer
-from sensor import RawFrame, develop, srgb_encode, unprocess
+from sensor import RawFrame, develop, sensor_preset, srgb_encode, unprocess
+from sensor.cfa import QUAD_BAYER, X_TRANS, cfa_tile
 
 SHAPE = (3000, 4000)
 OFFICIAL = Path(__file__).with_name("develop_official.py")
 LIBRAW, COLOUR = "rawpy LINEAR", "colour-demosaicing Malvar"
 GOALS = {LIBRAW: 8.0, COLOUR: 20.0}
+OTHER_FILTERS = {"quad-Bayer": QUAD_BAYER, "X-Trans": X_TRANS}
 BORDER_PX = 2
 
 
-def twelve_megapixels() -> RawFrame:
-    """Return a frame with edges, gradients and fine stripes."""
+def twelve_megapixels(cfa: str = "RGGB") -> RawFrame:
+    """Return a frame with edges, gradients and fine stripes, cut to whole periods of the filter array."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]] / SHAPE[1]
     picture = np.stack([0.3 + 0.4 * x, 0.5 + 0.2 * np.sin(50 * y), 0.6 - 0.3 * x * y], 2)
     picture[::7, 100:-100] *= 0.5
-    return unprocess(picture, "imx477")
+    period = cfa_tile(cfa).shape[0]
+    height, width = (side // period * period for side in SHAPE)
+    params = replace(sensor_preset("imx477"), cfa=cfa, height_px=height, width_px=width)
+    return unprocess(picture[:height, :width], params)
 
 
 def frames(folder: Path) -> dict[str, Path]:
@@ -124,8 +130,8 @@ def measure(threads: int, rounds: int, python: Path | None) -> dict[str, Any]:
     rows: list[dict[str, object]] = []
     same: list[dict[str, object]] = []
     key = Key.from_bytes(bytes(range(32)))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for label, path in frames(folder).items():
             frame = RawFrame.load(path)
             shuffled = frame.shuffle(Multiplexer(key))
@@ -141,6 +147,9 @@ def measure(threads: int, rounds: int, python: Path | None) -> dict[str, Any]:
                     "develop, float32": partial(develop, frame),
                     "develop, 8 bit, shuffled": partial(develop, shuffled, key, dtype=np.uint8),
                 }  # fmt: skip
+                if label == "12 MP":
+                    for name, cfa in OTHER_FILTERS.items():
+                        candidates[f"develop, 8 bit, {name}"] = partial(develop, twelve_megapixels(cfa), dtype=np.uint8)
                 if python is None:
                     times = medians_ms(interleave(candidates, rounds))
                 else:

@@ -4,8 +4,8 @@ Run as ``python -m benchmarks.engine_speed``; prints tables and writes ``results
 One thread: processor time, candidates taking turns round by round, medians of the ratios within a round. Two threads:
 wall time, smallest of all rounds. Ratios are to plain channels-last; the default layout and, where a C++ compiler is
 there, ``torch.compile`` with freezing stand beside it, because a win over a slow baseline is none.
-"reads weights" is a loop that does nothing but read the plain network's weights once: no engine is faster with one
-frame, unless the weights stay in a cache.
+"reads weights" is a loop that does nothing but read the plain network's weights once, four bytes each: with one frame
+no engine that keeps them so is faster, unless they stay in a cache. "indirect" keeps those of large layers in three.
 Parts can be measured one at a time (``--networks``, ``--batches``, ``--threads``); the file keeps the other rows.
 """
 

@@ -4,12 +4,14 @@ Run ``python -m benchmarks.job_speed``; the table goes to the screen and benchma
 of 500 x 375 are made from the photographs of the data folder. Decoding alone is OpenCV in as many processes as the job
 has workers; a job's rate is that of its workers after the first quarter, as its manifest's times have it, so the start
 of the interpreter is left out on both sides, and given apart. Rates are taken on the file system of TMPDIR, then on one
-in memory, where there is one, which leaves the disk out.
+in memory, where there is one, which leaves the disk out. A job's outputs are removed before the next one begins, which
+would otherwise share the machine with the system that writes them back.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,13 +87,13 @@ def job_rate(folder: Path, workers: int, out: Path, key: Path) -> tuple[float, f
     return (len(times) - 1 - first) / (times[-1] - times[first]), whole
 
 
-def shuffling_seconds(frames: list[Path], key: Path) -> float:
+def shuffling_seconds(frames: list[RawFrame], key: Path) -> float:
     """Return the median seconds of key work and shuffle of a frame, on one thread."""
     import numba
 
     numba.set_num_threads(1)
     multiplexer = Multiplexer(Key.load(key), unit="quad")
-    natural = [RawFrame.load(path).unshuffle(multiplexer.key) for path in frames]
+    natural = [frame.unshuffle(multiplexer.key) for frame in frames]
     natural[0].shuffle(multiplexer)
     seconds = []
     for frame in natural * 5:
@@ -175,6 +177,7 @@ def speed(folder: Path, key: Path, images: int, rounds: int, where: str) -> list
     decoding: dict[int, list[float]] = {1: [], 2: []}
     job: dict[int, list[float]] = {1: [], 2: []}
     wholes: list[float] = []
+    frames: list[RawFrame] = []
     for turn in range(rounds):
         for workers in (1, 2):
             decoding[workers].append(decoding_rate(paths, workers))
@@ -183,11 +186,13 @@ def speed(folder: Path, key: Path, images: int, rounds: int, where: str) -> list
             job[workers].append(rate)
             if workers == 2:
                 wholes.append(whole)
+            frames = [RawFrame.load(path) for path in sorted(out.glob("*.dng"))[:20]]
+            shutil.rmtree(out)
     one, two, alone = median(job[1]), median(job[2]), median(decoding[2])
     # Of each round on its own first: a round's figures met the same machine.
     ratio = median(rate / decoded for rate, decoded in zip(job[2], decoding[2], strict=True))
     scaling = median(both / single for both, single in zip(job[2], job[1], strict=True))
-    shuffle = shuffling_seconds(sorted((folder / "out02").glob("*.dng"))[:20], key)
+    shuffle = shuffling_seconds(frames, key)
     return [
         {"what": f"decoding alone, 2 processes ({where})", "measured": f"{alone:.0f} /s", "goal": "", "held": ""},
         {"what": f"capture to DNG, 1 worker ({where})", "measured": f"{one:.0f} /s", "goal": "", "held": ""},

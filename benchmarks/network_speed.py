@@ -2,19 +2,24 @@
 
 Run as ``python -m benchmarks.network_speed``; prints tables and writes ``results/network_speed.json``. Both plain
 layouts stand in the table, because the library's default one is the slower: ratios are to channels-last.
+Parts can be measured one at a time (``--networks``, ``--batches``, ``--threads``); the file keeps the other rows.
 """
 
+import argparse
+import json
 from statistics import median
 from typing import Any
 
 import torch
 
+from benchmarks.engine_speed import merged
 from benchmarks.measure import RESULTS, interleave, print_table, write_report
 from networks import build, convert
 from scrambler import Key, keyed_permutation, new_nonces
 
 NETWORKS = ("airbench94", "vgg16_bn")
 SIZE = (32, 32)
+REPORT = RESULTS / "network_speed.json"
 
 
 def inference(name: str, batch: int, threads: int, rounds: int) -> dict[str, object]:
@@ -68,16 +73,27 @@ def tables(name: str, rounds: int) -> dict[str, object]:
     return {"network": name, "keyed layers": len(layers), "tables for a new key ms": 1e3 * median(seconds)}
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 64])
+    arguments = parser.parse_args(argv)
     speed = [
         inference(name, batch, threads, rounds=31 if batch == 1 else 11)
-        for name in NETWORKS for threads in (1, 2) for batch in (1, 64)
+        for name in arguments.networks for threads in arguments.threads for batch in arguments.batches
     ]  # fmt: skip
     print_table("Inference on 32x32 frames, a nonce each", speed)
-    built = [tables(name, rounds=31) for name in NETWORKS]
+    built = [tables(name, rounds=31) for name in arguments.networks]
     print_table("\nTables", built)
-    write_report(RESULTS / "network_speed.json", "Keyed against plain inference", speed, tables=built)
+    kept = json.loads(REPORT.read_text()) if REPORT.exists() else {"rows": [], "tables": []}
+    others = [row for row in kept["tables"] if row["network"] not in arguments.networks]
+    write_report(
+        REPORT, "Keyed against plain inference", merged(kept["rows"], speed, "network"), tables=[*others, *built]
+    )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

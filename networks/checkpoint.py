@@ -1,5 +1,6 @@
 """Weights on disk: safetensors only, written to a temporary name and then renamed."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write named tensors and text metadata atomically.
+    """Write named tensors and text metadata atomically; the same ones always give the same bytes.
 
     Parameters
     ----------
@@ -41,7 +42,18 @@ def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Map
         Public facts only: the file is not encrypted.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, dict(metadata)))
+    write_atomically(path, _ordered(save(plain, dict(metadata))))
+
+
+def _ordered(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata sorted: the library writes them in another order each time."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors behind it stay aligned
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:

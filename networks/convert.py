@@ -61,8 +61,8 @@ def convert(
         The frames are masked, too: the network takes them as uint8 or uint16, as the scheme "shuffle+mask" gives
         them, and reads 0 to 1 for black to white. The mask comes off inside the first gather, value by value.
     keys : {"layer", "stem"}
-        "layer": the output of every spatial layer is shuffled under a key of its own, derived from ``key`` and the
-        layer's name (layers whose outputs meet in a sum or a concatenation share one). Whoever reads the network's
+        "layer": the output of every spatial layer is shuffled by a permutation of its own that ``key`` decides (layers
+        whose outputs meet in a sum or a concatenation share one). Whoever reads the network's
         memory sees no feature map in natural order except what the portable engine holds while it runs a layer, and
         what has no pixels any more: pooled features and answers. "stem": natural order after the first spatial layer,
         so that the rest runs at plain speed. That protects the frame on its way to the network only: feature maps lie

@@ -100,7 +100,7 @@ class LearnedScheme:
         if self.weights is None:
             raise SchemeError(
                 f"scheme {name!r} needs weights: train them with networks.{self.trainer}(images, labels, out=FOLDER) "
-                f"and give weights='FOLDER/{name}.safetensors'."
+                f"or `shufflecam train {name} --out FOLDER`, and give weights='FOLDER/{name}.safetensors'."
             )
         if not isinstance(self.weights, str | Path):
             raise SchemeError(f"weights must be the name of a file, got a {type(self.weights).__name__}.")

@@ -85,6 +85,8 @@ def load_network(name: str | Path) -> Pretrained:
     shipped = str(name) in list_pretrained()
     path = _FOLDER / f"{name}.safetensors" if shipped else Path(name)
     if not shipped and path.suffix != ".safetensors":
+        if path.exists():
+            raise WeightsError(f"{path}: weights are read from files that end in .safetensors, and from no others")
         model_card(str(name))  # raises: not a file name, so it should have been one of ours
     tensors, metadata = read_tensors(path)
     model, classes, size = _description(path, metadata)

@@ -53,7 +53,7 @@ class KeyedConv2d(KeyedModule):
         window = window_of_conv(conv, input_size)
         super().__init__(window.input_size, window.output_size)
         self.window = window
-        self.groups = conv.groups
+        self.channels, self.groups = conv.in_channels, conv.groups
         self.engine = choose_engine(engine, window, conv.in_channels)
         self.register_parameter("weight", cast(nn.Parameter, conv.weight))
         self.register_parameter("bias", cast(nn.Parameter | None, conv.bias))
@@ -112,25 +112,27 @@ class KeyedConv2d(KeyedModule):
             if self.offsets is None:
                 self.offsets = self._own_offsets()
             return convolve_frames(x, self.offsets, packed, self.output_size, residual=residual)
+        table = self._offsets_for(own)
+        return convolve_frames(x, table, packed, self.output_size, own_keys=own.ndim == 2, residual=residual)
+
+    def _offsets_for(self, own: Tensor) -> Tensor:
+        """Return the engine's table for frames in the order that slots, (N,) or (B, N), give."""
         if self.places is None:
             self.places = GatherTable(self.window, None, self.source).places
-        if packed.way == "squares":
-            table = winograd_table(self.places, self.source, own, self.window, x.shape[1])
-        else:
-            table = engine_table(self.places, own, own.shape[-1], x.shape[1])
-        return convolve_frames(x, table, packed, self.output_size, own_keys=own.ndim == 2, residual=residual)
+        if self.way == "squares":
+            return winograd_table(self.places, self.source, own, self.window, self.channels)
+        return engine_table(self.places, own, own.shape[-1], self.channels)
 
     def _own_offsets(self) -> Tensor:
         """Return the engine's table for frames in the order that this layer was made for."""
         (H, W), (Ho, Wo) = self.input_size, self.output_size
-        channels = self.weight.shape[1] * self.groups
         if self.engine in ("gather", "indirect"):
             if self.way == "squares":
                 places = GatherTable(self.window, None, self.source).places
-                return winograd_table(places, self.source, self.slot, self.window, channels)
-            return engine_table(natural_index(self.window), self.slot, H * W, channels, self.source)
+                return winograd_table(places, self.source, self.slot, self.window, self.channels)
+            return engine_table(natural_index(self.window), self.slot, H * W, self.channels, self.source)
         reads = torch.arange(Ho * Wo, dtype=torch.int32)[:, None] if self.index is None else self.index
-        return engine_table(reads, None, H * W, channels)
+        return engine_table(reads, None, H * W, self.channels)
 
     def extra_repr(self) -> str:
         """Return sizes and engine; never a table."""

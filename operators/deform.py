@@ -2,15 +2,18 @@
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from operators.deform_kernels import sample_in_parallel, sample_rows
 from operators.engine_indirect import identity_table
+from operators.engine_scratch import scratch
 from operators.engine_threads import limited_to, threads_for
 from operators.errors import OperatorError
 from operators.geometry import IntOrPair, Window, pair
@@ -25,6 +28,8 @@ _SAMPLED_VALUES = 1 << 24
 # enough to be worth a matrix product.
 _CACHED_VALUES = 1 << 18
 _FEWEST_AT_ONCE = 64
+# Values of memory that a thread keeps for the next call.
+_MOST_BORROWED = 1 << 22
 # Below this many sampled values, starting threads costs more than it saves.
 _PARALLEL_VALUES = 100_000
 
@@ -87,7 +92,7 @@ def deform_conv2d(
     B, C = input.shape[:2]
     M = math.prod(window.output_size)
     if _is_quick(input, offset, weight, bias, mask):
-        product = _infer(input, offset, weight, mask, window, groups)
+        product = _infer(input, offset, weight, bias, mask, window, groups)
     else:
         at_once = max(1, _SAMPLED_VALUES // (C * window.taps * M))
         parts = []
@@ -96,8 +101,8 @@ def deform_conv2d(
             columns = _sample(input[images], offset[images], None if mask is None else mask[images], window)
             parts.append(_weigh(columns, _matrix(weight, groups)))
         product = parts[0] if len(parts) == 1 else torch.cat(parts)
-    if bias is not None:
-        product = product + bias
+        if bias is not None:
+            product = product + bias
     return product.transpose(1, 2).reshape(B, weight.shape[0], *window.output_size)
 
 
@@ -113,7 +118,15 @@ def _is_quick(*tensors: Tensor | None) -> bool:
     )
 
 
-def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, window: Window, groups: int) -> Tensor:
+def _infer(
+    frames: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    window: Window,
+    groups: int,
+) -> Tensor:
     """Return (B, M, D): what is sampled for a few outputs at a time stays in the processor's cache."""
     B, C, H, W = frames.shape
     (Ho, Wo), K = window.output_size, window.taps
@@ -123,20 +136,24 @@ def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, 
     product = frames.new_empty((B * M, weight.shape[0]))
     # Every turn passes all weights once, so that many of them ask for longer turns.
     at_once = max(_FEWEST_AT_ONCE, max(_CACHED_VALUES, weight.numel()) // (K * C))
-    columns = frames.new_empty((min(at_once, B * M), K, C))
+    turns = max(1, -(-B * M // at_once))
+    at_once = max(1, -(-B * M // turns))
+    columns = _borrow("columns", min(at_once, B * M) * K * C, frames.dtype).view(-1, K, C)
+    flat = columns.view(-1).numpy()
     factors = frames.new_empty((0, 0, 0, 0)) if mask is None else mask.reshape(B, G, K, M)
     packed = _packed_halves(weight, len(columns)) if groups == 1 else None
     if packed is None:
         matrix = weight.detach().reshape(1, len(weight), -1) if as_given else _matrix(weight.detach(), groups)
-    pixels = F.pad(to_rows(frames).reshape(-1), (0, C))
+    pixels = _borrow("pixels", (B * H * W + 1) * C, frames.dtype)
+    pixels[:-C].view(B, H, W, C).copy_(frames.detach().permute(0, 2, 3, 1))
+    pixels[-C:] = 0
     inputs = (pixels, offset.reshape(B, G, K, 2, M), factors)
-    arrays = [t.detach().contiguous().numpy() for t in inputs] + [window.positions(axis) for axis in (0, 1)]
+    arrays = (*(t.detach().contiguous().numpy() for t in inputs), *_positions(window))
     serial: Any = sample_rows
     parallel: Any = sample_in_parallel
     for first in range(0, B * M, at_once):
         last = min(first + at_once, B * M)
         sampled = columns[: last - first]
-        flat = sampled.view(-1).numpy()
         parts = threads_for(last - first) if sampled.numel() >= _PARALLEL_VALUES else 1
         if parts == 1:
             serial(*arrays, (C, H, W), flat, first, first, last)
@@ -145,11 +162,31 @@ def _infer(frames: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, 
                 parallel(*arrays, (C, H, W), flat, first, first, last, parts)
         if packed is not None:
             table = identity_table(last - first, K * C)
-            product[first:last] = convolve_rows(sampled.view(1, -1, K * C), table, packed, last - first, 1)[0]
-            continue
-        ordered = sampled.transpose(1, 2).reshape(1, last - first, K, C) if as_given else sampled[None]
-        product[first:last] = _weigh(ordered, matrix)[0]
+            made = convolve_rows(sampled.view(1, -1, K * C), table, packed, last - first, 1)[0]
+        else:
+            ordered = sampled.transpose(1, 2).reshape(1, last - first, K, C) if as_given else sampled[None]
+            made = _weigh(ordered, matrix)[0]
+        if bias is None:
+            product[first:last] = made
+        else:
+            torch.add(made, bias.detach(), out=product[first:last])
     return product.reshape(B, M, weight.shape[0])
+
+
+@lru_cache(maxsize=64)
+def _positions(window: Window) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the plain places of the taps along both axes, in pixels."""
+    return window.positions(0), window.positions(1)
+
+
+def _borrow(name: str, count: int, dtype: torch.dtype) -> Tensor:
+    """Return so many values of this thread's scratch memory: fresh memory costs page faults.
+
+    What is much larger than the caches is fresh, so that a thread does not keep it.
+    """
+    if count > _MOST_BORROWED:
+        return torch.empty(count, dtype=dtype)
+    return torch.from_numpy(scratch(name, count * dtype.itemsize // 4)).view(dtype)[:count]
 
 
 # Weights on the matrix unit, and the address and version that they were packed from; gone with the tensors.

@@ -14,8 +14,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 # Numbers of a step: address, jobs, whether threads are worth it, the addresses of pixels, border, table, weights, bias,
-# residual and output, 15 sizes, and the address of scratch memory with 8 numbers more.
-STEP_NUMBERS = 34
+# residual and output, 15 sizes, and the address of scratch memory with 10 numbers more.
+STEP_NUMBERS = 36
 JOBS, PIXELS, RESIDUAL, OUT, SCRATCH = 1, 3, 8, 9, 25
 # Numbers of a step that are no integers: lowest and highest output, and the scale of weights.
 STEP_FLOATS = 3

@@ -3,10 +3,9 @@
 from functools import lru_cache
 
 from operators.halves_kernels import IS_THERE, TABLE_ROWS
+from operators.halves_weights import CHUNK
 from operators.indirect_kernels import COLUMNS, ROWS
 
-# Depth of operands that are in the first cache together, in steps of 32 values.
-CHUNK = 3
 # Rows of a panel, whose operands and sums are in the second cache; fewer where there are very many output channels.
 _PANEL = 512
 _MOST_SUMS = 1 << 18
@@ -42,12 +41,13 @@ def suits_halves(inputs: int, outputs: int, taps: int, channels: int, maps: int,
 
 @lru_cache(maxsize=4096)
 def halves_numbers(
-    images: int, size: int, outputs: int, taps: int, channels: int, maps: int
+    images: int, size: int, outputs: int, taps: int, channels: int, maps: int, three_bytes: bool
 ) -> tuple[tuple[int, ...], int]:
     """Return bytes of scratch memory for each thread and what comes after it in a step; and the number of jobs.
 
-    That is: steps of 32 values that are done at a time, rows of a panel, images that are split at a time, and where
-    in the scratch memory rows' addresses, operands, sums and split maps begin.
+    That is: steps of 32 values that are done at a time, rows of a panel, images that are split at a time, where in the
+    scratch memory rows' addresses, operands, sums and split maps begin, bytes of a step's weights for 32 outputs, and
+    where they are unpacked.
     """
     blocks = -(-maps // 32)
     panel = min(_PANEL, max(32, _MOST_SUMS // (32 * blocks) // 32 * 32))
@@ -56,9 +56,11 @@ def halves_numbers(
         at_once = min(at_once, _MOST_VALUES // (size * channels))
     at_once = max(1, at_once)
     where = _HEAD
-    operands = -(-(where + 20 * panel + 4 * at_once) // 64) * 64
+    unpacked = -(-(where + 20 * panel + 4 * at_once) // 64) * 64
+    operands = unpacked + three_bytes * CHUNK * 4096
     sums = operands + panel * CHUNK * 128
     split = sums + panel * blocks * 128
     total = split + (-(-at_once * size * channels * 4 // 64) * 64 if taps > 1 else 0)
     jobs = max(-(-images // at_once), min(at_once, images) * outputs // 64, blocks)
-    return (total, CHUNK, panel, at_once, where, operands, sums, split), jobs
+    weights = 3072 if three_bytes else 4096
+    return (total, CHUNK, panel, at_once, where, operands, sums, split, weights, unpacked), jobs

@@ -10,7 +10,8 @@ which the matrix unit does several times as fast as the vector units multiply fl
 values of an image lie within 2**17 of each other (its pixel, for one tap): a sum is rounded once for many products.
 Beside a value 2**24 times the others, these keep 15 bits; beside one 2**40 times, none. Whole numbers below 2**11,
 times others below 2**22, are exact; where a pixel is infinite, outputs that read it are NaN. The table says where each
-row is read, as in ``indirect_kernels``.
+row is read, as in ``indirect_kernels``. Weights of large layers come in three bytes each (``halves_weights``), and
+their halves are made while they are read.
 
 Tiles are written as LLVM IR, because no compiler makes them. Every output is one sum over taps and channels in a fixed
 sequence: its value depends neither on the order of the pixels, nor on the batch, nor on the number of threads.
@@ -63,6 +64,10 @@ TABLE_ROWS = 12
 # A step multiplies 32 values of up to 32 rows with 32 columns. Its operands are four matrix tiles of 1 KB each: the
 # halves h and l, of 16 rows (or columns) and 16 more.
 _TILE, _STEP = 1024, 4096
+# Those of 32 columns, where weights are of three bytes.
+_PACKED_STEP = 3072
+# Cache lines of weights that are fetched ahead a step; the processor itself fetches what follows them.
+_FETCHED = 48
 # Sequence of products, the small ones first; each reads one new operand.
 _PRODUCTS = ((1, 0), (0, 0), (0, 1))
 # The largest value of a scaled map is below 2**15, so that nothing overflows; the least difference is 2**-39 of it.
@@ -70,6 +75,7 @@ _TOP = 14
 
 _I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS, _BITS, _HALVES = ir.VectorType(_F32, 16), ir.VectorType(_I32, 16), ir.VectorType(ir.HalfType(), 16)
+_WORDS, _MORE_HALVES = ir.VectorType(ir.IntType(16), 32), ir.VectorType(ir.HalfType(), 32)
 _BYTES = _I8.as_pointer()
 
 
@@ -110,7 +116,7 @@ def _load_tile(b: Any, tile: int, address: Any, offset: int) -> None:
 
 def _emit_product(b: Any, heights: int, values: Sequence[Any]) -> None:
     """Emit sums of products; the arguments are those of :func:`_product_of`."""
-    pixels, weights, sums, steps, is_first, near, far = values
+    pixels, weights, sums, steps, is_first, near, far, far_step = values
     cells = [(i, j, 2 * i + j) for i in range(heights) for j in range(2)]
     with b.if_else(b.icmp_signed("!=", is_first, _number(0))) as (fresh, going_on):
         with fresh:
@@ -119,11 +125,14 @@ def _emit_product(b: Any, heights: int, values: Sequence[Any]) -> None:
         with going_on:
             for _, _, tile in cells:
                 _load_tile(b, tile, sums, _TILE * tile)
-    # 64 lines of what comes next a step, among the products: they then cost nothing.
-    lines = [(address, level, 64 * line) for line in range(64) for address, level in ((near, 3), (far, 2))]
+    # What comes next, among the products: it then costs nothing.
+    lines = [(line / 64, near, 3, 64 * line) for line in range(64 if heights == 2 else 0)]
+    lines += [(line / _FETCHED, far, 2, 64 * line) for line in range(_FETCHED)]
+    lines.sort(key=lambda line: line[0])
     with cgutils.for_range(b, steps) as loop:
         start = b.mul(loop.index, _number(_STEP))
-        left, right, after, later = (b.add(address, start) for address in (pixels, weights, near, far))
+        left, right, after = (b.add(address, start) for address in (pixels, weights, near))
+        later = b.add(far, b.mul(loop.index, far_step))
         there = {id(near): after, id(far): later}
         held: list[int | None] = [None, None]
         turn = 0
@@ -139,7 +148,7 @@ def _emit_product(b: Any, heights: int, values: Sequence[Any]) -> None:
                 tiles = [ir.Constant(_I8, one) for one in (tile, 4 + i, 6 + j)]
                 _call(b, "llvm.x86.tdpfp16ps", [_I8] * 3, tiles)
                 turn += 1
-                for address, level, offset in lines[
+                for _, address, level, offset in lines[
                     (turn - 1) * len(lines) // (3 * len(cells)) : turn * len(lines) // (3 * len(cells))
                 ]:
                     _prefetch(b, there[id(address)], offset, level)
@@ -151,20 +160,21 @@ def _emit_product(b: Any, heights: int, values: Sequence[Any]) -> None:
 def _product_of(heights: int) -> Any:
     """Return the intrinsic that multiplies 16 times ``heights`` rows with 32 columns.
 
-    ``product(pixels, weights, sums, steps, is_first, near, far)``: addresses of operands in matrix tiles, and of the
-    sums, which start at 0 when ``is_first``; as many bytes as the operands have are fetched from ``near`` and ``far``
-    into the first and the second cache.
+    ``product(pixels, weights, sums, steps, is_first, near, far, far_step)``: addresses of operands in matrix tiles, and
+    of the sums, which start at 0 when ``is_first``. For every step, operands are fetched from ``near`` into the first
+    cache (of 32 rows), and _FETCHED lines from ``far``, ``far_step`` bytes apart, into the second.
     """
 
     @intrinsic
     def product(
-        typing_context: Any, pixels: Any, weights: Any, sums: Any, steps: Any, is_first: Any, near: Any, far: Any
-    ) -> Any:
+        typing_context: Any, pixels: Any, weights: Any, sums: Any, steps: Any, is_first: Any, near: Any, far: Any,
+        far_step: Any,
+    ) -> Any:  # fmt: skip
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             _emit_product(builder, heights, values)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 7), generate
+        return types.void(*[types.int64] * 8), generate
 
     return product
 
@@ -258,21 +268,50 @@ def _copy_of(vectors: int) -> Any:
 
 
 @intrinsic
-def _finish_vector(
-    typing_context: Any, sums: Any, bias: Any, residual: Any, out: Any, scale: Any, rest: Any, low: Any, high: Any
-) -> Any:
-    """Set 16 outputs to clamp(sums * scale * rest + bias + residual)."""
+def _unpack_weights(typing_context: Any, source: Any, target: Any, steps: Any) -> Any:
+    """Make operands of weights of three bytes, for so many steps and 32 columns."""
 
     def generate(context: Any, b: Any, signature: Any, values: Any) -> Any:
-        scale, rest, low, high = (_spread(b, value) for value in values[4:])
-        sums, bias, residual = (_load(b, address, 0, _FLOATS) for address in values[:3])
-        total = b.fadd(b.fmul(b.fmul(sums, scale), rest), b.fadd(bias, residual))
-        # In this form NaN stays NaN.
-        raised = b.select(b.fcmp_ordered("<", total, low), low, total)
-        b.store(b.select(b.fcmp_ordered(">", raised, high), high, raised), _at(b, values[3], 0, _FLOATS), align=4)
+        def all_of(value: int) -> Any:
+            return ir.Constant(_WORDS, [value] * 32)
+
+        # The lower part comes out 2**16 times too large.
+        smaller = ir.Constant(_MORE_HALVES, [2.0**-16] * 32)
+        with cgutils.for_range(b, values[2]) as loop:
+            source = b.add(values[0], b.mul(loop.index, _number(_PACKED_STEP)))
+            target = b.add(values[1], b.mul(loop.index, _number(_STEP)))
+            for pair in range(16):
+                lower = _load(b, source, 2 * _TILE + 64 * pair, _WORDS)
+                bytes_of = (b.shl(lower, all_of(4)), b.lshr(lower, all_of(4)))
+                for row, eight in zip((2 * pair, 2 * pair + 1), bytes_of, strict=True):
+                    upper = _load(b, source, 64 * row, _WORDS)
+                    high = b.sitofp(b.ashr(upper, all_of(4)), _MORE_HALVES)
+                    bits = b.or_(b.shl(upper, all_of(12)), b.and_(eight, all_of(0x0FF0)))
+                    low = b.fmul(b.sitofp(bits, _MORE_HALVES), smaller)
+                    b.store(high, _at(b, target, 64 * row, _MORE_HALVES), align=4)
+                    b.store(low, _at(b, target, 2 * _TILE + 64 * row, _MORE_HALVES), align=4)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 4, *[types.float32] * 4), generate
+    return types.void(*[types.int64] * 3), generate
+
+
+@intrinsic
+def _finish_vector(
+    typing_context: Any, sums: Any, factors: Any, bias: Any, residual: Any, out: Any, scale: Any, rest: Any,
+    low: Any, high: Any,
+) -> Any:  # fmt: skip
+    """Set 16 outputs to clamp(sums * factors * scale * rest + bias + residual)."""
+
+    def generate(context: Any, b: Any, signature: Any, values: Any) -> Any:
+        scale, rest, low, high = (_spread(b, value) for value in values[5:])
+        sums, factors, bias, residual = (_load(b, address, 0, _FLOATS) for address in values[:4])
+        total = b.fadd(b.fmul(b.fmul(b.fmul(sums, factors), scale), rest), b.fadd(bias, residual))
+        # In this form NaN stays NaN.
+        raised = b.select(b.fcmp_ordered("<", total, low), low, total)
+        b.store(b.select(b.fcmp_ordered(">", raised, high), high, raised), _at(b, values[4], 0, _FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5, *[types.float32] * 4), generate
 
 
 @intrinsic
@@ -294,6 +333,7 @@ _copy, _copy_few = _copy_of(2), _copy_of(1)
 _begin: Any = _begin_tiles
 _end: Any = _end_tiles
 _largest: Any = _largest_bits
+_unpack: Any = _unpack_weights
 _finish: Any = _finish_vector
 _pointer: Any = _place_at
 
@@ -405,16 +445,20 @@ def _multiply_panel(
         else:
             _gather_operands(step, where, rows, begin, count, scratch, operands)
         for block in range(first, last):
-            # One after another as they are read, so that memory keeps up.
-            weights = step[6] + (begin * of_all + block * count) * _STEP
+            # One after another as they are read, and two blocks ahead, so that memory keeps up.
+            weights = step[6] + (begin * of_all + block * count) * step[34]
+            after = weights + 2 * count * step[34]
+            if step[34] < _STEP:
+                _unpack(weights, scratch + step[35], count)
+                weights = scratch + step[35]
             for pair in range(pairs):
                 pixels, target = operands + pair * chunk * _STEP, sums + (pair * blocks + block - first) * _STEP
                 near = pixels + chunk * _STEP if pair + 1 < pairs else operands
-                far = weights + count * _STEP if pair == 0 else weights
+                far, far_step = (after, step[34]) if pair == 0 else (weights, _STEP)
                 if rows - 32 * pair > 16:
-                    _multiply(pixels, weights, target, count, int(begin == 0), near, far)
+                    _multiply(pixels, weights, target, count, int(begin == 0), near, far, far_step)
                 else:
-                    _multiply_few(pixels, weights, target, count, int(begin == 0), near, far)
+                    _multiply_few(pixels, weights, target, count, int(begin == 0), near, far, far_step)
     for i in range(rows):
         # A float32 holds neither the largest nor the smallest factor back; the rest of it is 1 nearly always.
         back = 1 / (np.float64(scales[i]) * np.float64(clamp[2]))
@@ -425,8 +469,9 @@ def _multiply_panel(
             added = step[8] + 4 * ((row + i) * residual_step + column) if residual_step > 0 else scratch
             vector = (column >> 4) - 2 * first
             _finish(
-                tiles + (vector >> 1) * _STEP + (vector & 1) * _TILE, step[7] + 4 * column, added,
-                step[9] + 4 * ((row + i) * maps + column), scale, rest, clamp[0], clamp[1],
+                tiles + (vector >> 1) * _STEP + (vector & 1) * _TILE, step[7] + 4 * (32 * of_all + column),
+                step[7] + 4 * column, added, step[9] + 4 * ((row + i) * maps + column), scale, rest,
+                clamp[0], clamp[1],
             )  # fmt: skip
 
 
@@ -436,9 +481,9 @@ def convolve_halves(step: NDArray[Any], clamp: NDArray[Any], part: int, parts: i
 
     Parameters
     ----------
-    step : ndarray of int64, shape (34,)
+    step : ndarray of int64, shape (36,)
         As for :func:`operators.engine_calls.run_steps`, with the numbers that :func:`operators.halves.halves_numbers`
-        explains; table, bias and residual as for ``indirect_kernels``, weights as
+        explains; table and residual as for ``indirect_kernels``, weights and bias as
         :func:`operators.indirect_weights.pack_halves` makes them.
     clamp : ndarray of float32, shape (3,)
         Lowest and highest output, and the scale of the weights.
@@ -493,4 +538,4 @@ def convolve_halves(step: NDArray[Any], clamp: NDArray[Any], part: int, parts: i
 
 def halves_entry(step: Any, clamp: Any, part: int, parts: int) -> None:
     """Do :func:`convolve_halves` for addresses; for :func:`operators.engine_calls.address_of`."""
-    convolve_halves(carray(step, 34), carray(clamp, 3), part, parts)
+    convolve_halves(carray(step, 36), carray(clamp, 3), part, parts)

@@ -93,14 +93,18 @@ def indirect_table(
         raise OperatorError(
             f"{images} images of {size} pixels and {channels} channels are too many for one table; use smaller batches"
         )
-    slots = torch.empty((0, size), dtype=torch.int32) if slot is None else slot.reshape(-1, size).int().contiguous()
-    table = torch.empty((-(-images * M // ROWS), K, ROWS), dtype=torch.int32)
-    natural = places.int().contiguous().numpy() if isinstance(places, Tensor) else places
-    order = _NATURAL if source is None else source.int().contiguous().numpy()
-    known = fill_table(natural, order, slots.numpy(), images, size, channels, table.numpy())
-    if not known:
+    # Arrays, as tensors take several times as long: a network has many small tables.
+    slots = np.empty((0, size), np.int32) if slot is None else _entries(slot).reshape(-1, size)
+    natural = _entries(places) if isinstance(places, Tensor) else places
+    order = _NATURAL if source is None else _entries(source)
+    table = np.empty((-(-images * M // ROWS), K, ROWS), np.int32)
+    if not fill_table(natural, order, slots, images, size, channels, table):
         raise OperatorError(f"slot must hold numbers from 0 to {size - 1}")
-    return table
+    return torch.from_numpy(table)
+
+
+def _entries(table: Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(table.numpy(), np.int32)
 
 
 # What stands for no order.
@@ -221,7 +225,7 @@ def step_of(
     if packed.way == "halves":
         B, N, C = shape
         entry = halves_entry
-        more, jobs = halves_numbers(B, N, outputs, table.shape[1], C, packed.maps)
+        more, jobs = halves_numbers(B, N, outputs, table.shape[1], C, packed.maps, packed.blocks.itemsize == 1)
     border, blocks, bias = packed.addresses
     numbers = (
         address_of(entry), jobs, worth_it, 0, border, table.data_ptr(), blocks, bias, _NOTHING_AT, 0, *sizes, 0, *more,

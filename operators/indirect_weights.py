@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from operators.halves import CHUNK
+from operators.halves_weights import pack_operands
 from operators.indirect_kernels import COLUMNS
 
 
@@ -33,8 +33,8 @@ class PackedWeights:
         Groups, and input and output channels of one.
     way : {"rows", "squares", "halves"}
         "squares": they are 16 groups of transformed weights, for :func:`operators.winograd.convolve_squares`; ``bias``
-        is then (maps,) and comes after the groups are brought together. "halves": ``blocks`` are those of
-        :func:`pack_halves`.
+        is then (maps,) and comes after the groups are brought together. "halves": ``blocks`` and ``bias`` are those
+        of :func:`pack_halves`.
     """
 
     blocks: NDArray[Any]
@@ -50,6 +50,10 @@ class PackedWeights:
     def addresses(self) -> tuple[int, int, int]:
         """Where border, blocks and bias lie in memory."""
         return self.border.ctypes.data, self.blocks.ctypes.data, self.bias.ctypes.data
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy lies elsewhere in memory.
+        return {name: value for name, value in vars(self).items() if name != "addresses"}
 
     @property
     def depthwise(self) -> bool:
@@ -120,39 +124,19 @@ def pack_squares(weight: Tensor, bias: Tensor | None, low: float = -math.inf, hi
     return replace(packed, bias=start.contiguous().numpy(), way="squares")
 
 
-# Scaled weights are below 2**14, and the scale itself is a float.
-_TOP, _MOST_EXPONENT = 14, 126
-
-
 def pack_halves(weight: Tensor, bias: Tensor | None, low: float = -math.inf, high: float = math.inf) -> PackedWeights:
     """Return weights (D, C, kh, kw), C and D multiples of 16, as operands of :mod:`operators.halves_kernels`.
 
-    ``blocks`` holds half-precision numbers, as many bytes as the weights in float32 have, in the sequence in which they
-    are read: for CHUNK times 32 values of the depth each, for 32 columns each, and for 32 values each the halves h and
-    then l, of 16 columns and of 16 more, two values of the depth side by side.
+    ``blocks`` are those of :func:`operators.halves_weights.pack_operands`; behind the ``bias`` are the factors of all
+    output channels.
     """
     packed = pack_weights(weight, bias, 1, low, high)
     depth = packed.channels * weight.shape[2] * weight.shape[3]
     rows = torch.from_numpy(packed.blocks).reshape(-1, depth, COLUMNS)
-    largest = float(rows.abs().max()) if rows.numel() else 0.0
-    exponent = _TOP - math.frexp(largest)[1] if 0 < largest < math.inf else 0
-    scale = 2.0 ** min(exponent, _MOST_EXPONENT)
-    steps = -(-depth // 32)
-    blocks, end = torch.empty(len(rows) * steps * 2048, dtype=torch.half), 0
-    # Part by part: all at once would take several times the weights' memory.
-    for begin in range(0, steps, CHUNK):
-        count = min(CHUNK, steps - begin)
-        scaled = rows[:, 32 * begin : 32 * (begin + count)] * scale
-        scaled = F.pad(scaled, (0, 0, 0, 32 * count - scaled.shape[1]))
-        h = scaled.half()
-        parts = torch.stack([h, (scaled - h.float()).half()])
-        # (part, block, step, pair, value of the pair, half of the columns, column)
-        parts = parts.reshape(2, len(rows), count, 16, 2, 2, 16).permute(1, 2, 0, 5, 3, 6, 4)
-        start, end = end, end + parts.numel()
-        blocks[start:end].view(parts.shape).copy_(parts)
+    blocks, factors, scale = pack_operands(rows, packed.channels)
     clamp = packed.clamp.copy()
     clamp[2] = scale
-    return replace(packed, blocks=blocks.numpy(), clamp=clamp, way="halves")
+    return replace(packed, blocks=blocks, bias=np.concatenate([packed.bias, factors]), clamp=clamp, way="halves")
 
 
 class _Cache:

@@ -49,8 +49,15 @@ class Pooling:
     def ordered(self, source: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return natural taps (M, K), N for padding, and divisors (M,) in the order of the outputs' slots."""
         order = np.arange(len(self.natural)) if source is None else source.numpy()
-        places = past_the_end(torch.from_numpy(self.natural[order]), self.input_size[0] * self.input_size[1])
+        # take() is twice as quick as an index, and most poolings have no border.
+        places = torch.from_numpy(self.natural.take(order, axis=0))
+        if self._has_border:
+            places = past_the_end(places, self.input_size[0] * self.input_size[1])
         return places, None if self.divisor is None else torch.from_numpy(self.divisor[order])
+
+    @cached_property
+    def _has_border(self) -> bool:
+        return bool((self.natural < 0).any())
 
 
 def max_pooling(

@@ -107,6 +107,8 @@ def compose(slot: Tensor | None, places: Tensor, outside: int = -1) -> Tensor:
     if slot is None:
         return places
     padded = torch.nn.functional.pad(slot, (0, 1), value=outside)
+    if slot.ndim == 1:
+        return padded.index_select(0, places.flatten()).reshape(places.shape)
     # With the batch last, a batch of tables is read row by row: eight times as fast as padded[..., places].
     found = padded.transpose(-1, 0).contiguous().index_select(0, places.flatten())
     return found.transpose(0, -1).reshape(*slot.shape[:-1], *places.shape)

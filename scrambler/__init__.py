@@ -16,7 +16,7 @@ from scrambler.errors import (
 )
 from scrambler.generators import GENERATORS, GeneratorCard, list_generators
 from scrambler.key import Key
-from scrambler.keyed import keyed_permutation
+from scrambler.keyed import keyed_permutation, keyed_permutations
 from scrambler.legacy import LegacyKey
 from scrambler.mask import mask_of, mask_values
 from scrambler.multiplexer import Multiplexer
@@ -62,6 +62,7 @@ __all__ = [
     "WrongKeyError",
     "check_nonce",
     "keyed_permutation",
+    "keyed_permutations",
     "list_generators",
     "list_patterns",
     "list_schemes",

@@ -17,6 +17,8 @@ _SMALL = 1 << 18
 """Frames below this stay in the cache: one pass moves their cells where they belong. The kernel's division by
 multiplication is right as long as cell number times columns is below 2**40, which this keeps it far from."""
 
+_WORDS = {size: np.dtype(f"u{size}") for size in (2, 4, 8)}
+
 
 class CellMoves:
     """Kinds of cells that cover a frame, each kind with the permutation of its own cells.
@@ -73,12 +75,13 @@ def _move_small(
     # All in items from here on: a photosite's channels lie side by side.
     row, first = width * channels, (cells.top * width + cells.left) * channels
     across, step = cells.size[1] * channels, cells.step[1] * channels
-    word = across * frame.itemsize
-    places = (row * frame.itemsize, first * frame.itemsize, frame.ctypes.data, moved.ctypes.data)
-    if across == step and word in (2, 4, 8) and not any(place % word for place in places):
-        # The photosites of a cell's row fill one machine word: move them as one.
-        frame, moved = frame.view(f"u{word}"), moved.view(f"u{word}")
-        row, first, across, step = row // across, first // across, 1, 1
+    word = _WORDS.get(across * frame.itemsize)
+    if across == step and word is not None and row % across == 0 == first % across:
+        as_words = frame.view(word), moved.view(word)
+        if all(part.flags.aligned for part in as_words):
+            # The photosites of a cell's row fill one machine word: move them as one.
+            frame, moved = as_words
+            row, first, across, step = row // across, first // across, 1, 1
     layout = (cells.grid[1], cells.size[0], across, cells.step[0] * row, step, row)
     _move_lines(frame[first:], permutation.source, layout, moved[first:], inverse)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scrambler.cell_moves import CellMoves
-from scrambler.cells import UNITS, cells_of
+from scrambler.cells import UNITS, Cells, cells_of
 from scrambler.errors import FrameError, NonceError, PatternError
 from scrambler.frame_size import check_shape, count_and_shape
 from scrambler.generators import TABLE, check_generator, grid_order
@@ -123,11 +124,11 @@ class Multiplexer:
             raise NonceError("a readout needs nonce=, 16 bytes that are fresh for every frame: new_nonce() draws one.")
         if card.name == "frame" and unit == "pixel" and self.generator == TABLE:
             return keyed_permutation(self.key, shape, nonce)
-        down, right = (1, 1) if unit == "pixel" else check_period(period)
-        seed = self.seed(shape, nonce, unit, period)
+        period = (1, 1) if unit == "pixel" else check_period(period)
+        seed = self._seed(card, number, shape, nonce, unit, period)
         kinds = [
             (cells, _draw(card, cells.grid, number, part_seed(seed, cells.name), self.generator))
-            for cells in cells_of(shape, unit, (down, right))
+            for cells in _kinds(shape, unit, period)
         ]
         if unit == "pixel" and kinds:  # the cells are the photosites: nothing moves beside them
             return kinds[0][1].with_shape(shape)
@@ -143,9 +144,14 @@ class Multiplexer:
         """
         unit = check_unit(unit or self.unit_for(rgb=False))
         card, number = parse_pattern(self.pattern)
-        shape = check_shape(size)
-        down, right = (1, 1) if unit == "pixel" else check_period(period)
-        geometry = f"size={shape[0]}x{shape[1]};unit={unit} {down}x{right};pattern={card.name} {number}"
+        period = (1, 1) if unit == "pixel" else check_period(period)
+        return self._seed(card, number, check_shape(size), nonce, unit, period)
+
+    def _seed(
+        self, card: PatternCard, number: int, shape: tuple[int, int], nonce: bytes, unit: str, period: tuple[int, int]
+    ) -> bytes:
+        (height, width), (down, right) = shape, period
+        geometry = f"size={height}x{width};unit={unit} {down}x{right};pattern={card.name} {number}"
         if self.generator != TABLE:
             geometry += f";generator={self.generator} v1"
         return permutation_seed(self.key, check_nonce(nonce), READOUT, geometry)
@@ -272,6 +278,12 @@ class Multiplexer:
         apply = permutation.unshuffle if inverse else permutation.shuffle
         shuffled: NDArray[Any] = apply(frame, channels_last=rgb)
         return shuffled
+
+
+@lru_cache(maxsize=64)
+def _kinds(shape: tuple[int, int], unit: str, period: tuple[int, int]) -> tuple[Cells, ...]:
+    """Return a frame's cells; kept, because the frames of a camera are alike."""
+    return tuple(cells_of(shape, unit, period))
 
 
 def _draw(card: PatternCard, grid: tuple[int, int], number: int, seed: bytes, generator: str) -> Permutation:

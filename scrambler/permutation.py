@@ -12,6 +12,9 @@ from scrambler.frame_size import MOST_ITEMS, check_shape, count_and_shape
 from scrambler.kernels import gather, invert, scatter
 from scrambler.routed import Mover
 
+# Larger inverses are made on several threads.
+_SERIAL_BELOW = 100_000
+
 
 class Permutation:
     """A rearrangement of a frame's photosites, in gather form: ``shuffled[j] = plain[source[j]]``.
@@ -141,7 +144,11 @@ class Permutation:
                 self._keep("_slot", self._mover.slot())
             else:
                 table = np.empty_like(self.source)
-                scatter(np.arange(self.size, dtype=np.uint32).reshape(1, -1, 1), self.source, table.reshape(1, -1, 1))
+                if self.size < _SERIAL_BELOW:
+                    invert(self.source, table)
+                else:
+                    numbers = np.arange(self.size, dtype=np.uint32)
+                    scatter(numbers.reshape(1, -1, 1), self.source, table.reshape(1, -1, 1))
                 self._keep("_slot", table)
         assert self._slot is not None
         return self._slot

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scrambler import Multiplexer, new_nonce
-from sensor.bands import for_each_band, row_bands
+from sensor.bands import for_each_band
 from sensor.cfa import cfa_tile
 from sensor.charge_to_codes import ChargeToCodes
-from sensor.counter_rng import NoiseSource, Stream, check_integer
+from sensor.counter_rng import Stream, check_integer
 from sensor.errors import CaptureError
 from sensor.fixed_maps import FixedMaps
-from sensor.light_to_charge import ONE_PASS_PX, LightToCharge
+from sensor.light_to_charge import LightToCharge
 from sensor.params import REFERENCE_EXPOSURE_S, SensorParams
 from sensor.presets import sensor_preset
 from sensor.raw_frame import STAGES, RawFrame
@@ -21,10 +21,9 @@ from sensor.readout_timing import storage_wait_s
 from sensor.scene import Scene
 from sensor.spectral_scene import SpectralScene
 from sensor.switch_network import SwitchNetwork
+from sensor.switched_readout import switched_codes
 
 SAMPLERS = ("fast", "exact")
-READ_PX = 1 << 18
-"""Photosites that a multiplexer before the converters hands over at a time."""
 
 
 class Camera:
@@ -220,7 +219,7 @@ class Camera:
             def shoot(first: int, end: int) -> None:
                 front.expose(light, first, codes[first:end], linear)
 
-            for_each_band(height, width, step, shoot, ONE_PASS_PX)
+            for_each_band(height, width, step, shoot, band_px=None)
             codes.flags.writeable = False
             return codes
         # Only charge that spills between rows needs the whole frame at once.
@@ -238,45 +237,17 @@ class Camera:
         self, light: Scene, front: LightToCharge, rear: ChargeToCodes, mux: Multiplexer, nonce: bytes | None
     ) -> RawFrame:
         """Return the frame of a multiplexer that moves voltages."""
-        height, width = light.shape
         rows, columns = cfa_tile(self.params.cfa).shape
         given, nonce = nonce, new_nonce() if nonce is None else nonce
         unit = mux.unit_for(rgb=False)
-        order = mux.permutation((height, width), nonce, unit=unit, period=(rows, columns))
-        has_switches = mux.pattern != "rows"
+        order = mux.permutation(light.shape, nonce, unit=unit, period=(rows, columns))
+        network = None if mux.pattern == "rows" else self.network
         if self.params.storage_leaks:
-            wait_s = storage_wait_s(self.params, light.shape, order, self.network if has_switches else None)
-            front = replace(front, wait_s=wait_s)
+            front = replace(front, wait_s=storage_wait_s(self.params, light.shape, order, network))
         source = order.source
         # Before the charge takes its place: a table of cells may stand behind it.
         del order
-        charge_e = front.frame_rows(light).reshape(-1)
-        codes = np.empty((height, width), np.uint16)
-        held = np.zeros((1, width), np.float32)
-        # Some rows at a time: what the whole frame looks like in slot order is never needed.
-        for top, bottom in row_bands(height, width, READ_PX):
-            at_columns = np.empty((bottom - top, width), np.float32)
-
-            def move(first: int, end: int, to: NDArray[np.float32] = at_columns, top: int = top) -> None:
-                slots = source[(top + first) * width : (top + end) * width]
-                np.take(charge_e, slots, out=to[first:end].reshape(-1), mode="clip")
-
-            for_each_band(bottom - top, width, 1, move)
-            if has_switches:
-                held = at_columns = self.network.settled(at_columns, held[-1])
-
-            def read(first: int, end: int, volts: NDArray[np.float32] = at_columns, top: int = top) -> None:
-                volts = volts[first:end]
-                if has_switches:
-                    volts = self.network.sampled(
-                        volts,
-                        NoiseSource(seed=self.seed, frame=front.frame, origin=(top + first, 0)),
-                        temperature_k=self.temperature_k,
-                        conversion_gain_v_per_e=self.params.conversion_gain_v_per_e,
-                    )
-                rear.rows(volts, top + first, codes[top + first : top + end])
-
-            for_each_band(bottom - top, width, 1, read)
+        codes = switched_codes(light, front, rear, source, network)
         codes.flags.writeable = False
         if given is not None:
             mux.count(nonce, codes)

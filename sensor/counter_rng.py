@@ -10,6 +10,7 @@ Source of the generator: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Pa
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,16 +112,16 @@ class NoiseSource:
     def fixed_codes(self, stream: Stream, shape: tuple[int, int]) -> NDArray[np.int16]:
         """Return the normal numbers of a fixed pattern, in units of :data:`FIXED_STEP`."""
         (row, column), (height, width) = self.origin, shape
-
-        def draw(first: int, end: int) -> NDArray[np.int16]:
-            words = replace(self, origin=(first, column)).words(stream, (end - first, width), fixed=True)
-            return np.asarray(np.rint(standard_normal(words) * np.float32(1 / FIXED_STEP)), np.int16)
-
+        draw = partial(self._draw_codes, stream, column, width)
         if self.maps is not None and column == 0 and width == self.maps.shape[1]:
             kept = self.maps.rows(stream, row, row + height, draw)
             if kept is not None:
                 return kept
         return draw(row, row + height)
+
+    def _draw_codes(self, stream: Stream, column: int, width: int, first: int, end: int) -> NDArray[np.int16]:
+        words = replace(self, origin=(first, column)).words(stream, (end - first, width), fixed=True)
+        return np.asarray(np.rint(standard_normal(words) * np.float32(1 / FIXED_STEP)), np.int16)
 
     def uniforms(self, stream: Stream, shape: tuple[int, int], *, fixed: bool = False) -> NDArray[np.float64]:
         """Return one number between 0 and 1 for each photosite; parameters as for :meth:`words`."""

@@ -16,6 +16,7 @@ function. What it makes is within 3e-5 of Poisson in total variation (worst at 6
 electrons the count is found by search, from a word of its own.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 from sensor.counter_rng import FIXED_STEP, NoiseSource, Stream
 from sensor.fast_kernels import STRIP_PX, draw_rows, expose_rows
+
+_NO_PIXELS, _NO_LIGHT = np.empty(0, np.uint8), np.empty(0, np.float32)
 
 
 class LinearConverter(NamedTuple):
@@ -64,7 +67,7 @@ def fast_shot_and_read(
 
 
 def expose(
-    light: NDArray[np.float32],
+    light: NDArray[Any],
     tile: NDArray[np.uint8],
     response: NDArray[np.float64],
     noise: NoiseSource,
@@ -77,6 +80,7 @@ def expose(
     read_noise_e: float,
     out: NDArray[Any],
     converter: LinearConverter | None = None,
+    decode: NDArray[np.float32] | None = None,
 ) -> None:
     r"""Turn light into the charge that is read, or into its codes.
 
@@ -100,6 +104,8 @@ def expose(
         Filled with the charge v, in electrons; with a converter, with its codes.
     converter : LinearConverter, optional
         The same bits as :func:`sensor.adc.convert` of the charge.
+    decode : ndarray of float32, shape (256,) or (65536,), optional
+        The light of each code, when ``light`` holds codes: uint8 or uint16.
     """
     height, width = out.shape
     none = np.empty((0, width), np.int16)
@@ -108,16 +114,30 @@ def expose(
     figures = np.array([electrons, prnu_share, dark_e, full_well_e, dsnu_e, read_noise_e], np.float32)
     # Spreads of one step of a map: the step is a power of two, so this rounds nothing.
     figures[[1, 4]] *= np.float32(FIXED_STEP)
-    # Red, green and blue weights of a strip's photosites; a strip is whole periods of every colour filter.
-    columns = np.arange(STRIP_PX) % tile.shape[1]
-    weights = np.ascontiguousarray(response[tile[:, columns]].transpose(0, 2, 1), np.float32)
-    light = np.ascontiguousarray(light, np.float32)
+    weights = _strip_weights(tile.tobytes(), tile.shape[1], response.tobytes())
+    kept = np.ascontiguousarray(light, np.float32 if decode is None else None).reshape(-1)
+    values, pixels = (kept, _NO_PIXELS) if decode is None else (_NO_LIGHT, kept)
+    table = (_NO_LIGHT if decode is None else decode).view()
+    # Always, because the kernel is compiled anew for arrays that differ in this.
+    table.flags.writeable = False
     charge, codes = (
         (out, np.empty((0, width), np.uint16)) if converter is None else (np.empty((0, width), np.float32), out)
     )
     gain, black, bits = (0.0, 0.0, 8) if converter is None else converter
     levels = np.array([gain, black + 0.5, (1 << bits) - 1], np.float64)
-    expose_rows(light, weights, sensitivity, offsets, figures, levels, _place(noise), charge, codes)
+    expose_rows(
+        values, pixels, table, light.size // (height * width), weights, sensitivity, offsets, figures, levels,
+        _place(noise), charge, codes,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)  # all frames of a camera ask for the same
+def _strip_weights(tile: bytes, side: int, response: bytes) -> NDArray[np.float32]:
+    """Return the red, green and blue weights of a strip's photosites for each row of a tile, (rows, 3, STRIP_PX)."""
+    # A strip is whole periods of every colour filter.
+    colours = np.frombuffer(tile, np.uint8).reshape(-1, side)[:, np.arange(STRIP_PX) % side]
+    weights = np.frombuffer(response).reshape(-1, 3)[colours]
+    return np.ascontiguousarray(weights.transpose(0, 2, 1), np.float32)
 
 
 def _place(noise: NoiseSource) -> NDArray[np.uint64]:

@@ -6,6 +6,7 @@ All kernels that call each other lie in this file, because Numba's cache knows n
 from typing import Any
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]  # Numba's own compiler, which has no types
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ UNIT_PX = 576
 """Photosites whose words are drawn at a time."""
 WORD_BLOCKS, ANGLE_BLOCKS = 144, 72
 """Blocks of four words that a unit takes: a word for each photosite, and half a word for its angle."""
+HALF_PX, HALF_WORDS = UNIT_PX // 2, 2 * (WORD_BLOCKS + ANGLE_BLOCKS)
+"""Photosites and words of half a unit."""
 _DIM_E = np.float32(6)
 """Means below this are searched."""
 
@@ -36,13 +39,32 @@ def _vectors(typing_context: Any) -> Any:
     return types.void(), generate
 
 
+@intrinsic
+def _prefetch(typing_context: Any, address: Any) -> Any:
+    """Have the cache line at an address brought near; nothing happens where there is no memory."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        # To read it, into the first cache, as data.
+        builder.call(fetch, [builder.inttoptr(values[0], byte), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
 # Numba types an intrinsic as if it were called with its typing context.
 _wide_vectors: Any = _vectors
+_bring_line: Any = _prefetch
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def expose_rows(
     light: NDArray[Any],
+    pixels: NDArray[Any],
+    table: NDArray[Any],
+    channels: int,
     weights: NDArray[Any],
     sensitivity: NDArray[Any],
     offsets: NDArray[Any],
@@ -52,29 +74,47 @@ def expose_rows(
     charge: NDArray[Any],
     codes: NDArray[Any],
 ) -> None:
-    """Do what :func:`sensor.fast_draws.expose` says; a map that is off has no rows, nor has the unwanted output."""
+    """Do what :func:`sensor.fast_draws.expose` says; a map that is off has no rows, nor has the unwanted output.
+
+    The scene, all values one after the other with ``channels`` a photosite, is ``light``, or ``pixels`` to look up in
+    ``table``; the other one is empty.
+    """
     electrons, share, dark, capacity, offset, read = figures
     gain, half_above_black, top = levels
     lines = _lines(11)
     mean, counts, normals, scratch, zeros = lines[0], lines[1], lines[2], lines[3:10], lines[10].view(np.int16)
-    height, width = light.shape[0], light.shape[1]
+    decoded = scratch[:3].reshape(3 * STRIP_PX)
+    height, width = max(charge.shape[0], codes.shape[0]), codes.shape[1]
+    # What the next strip needs is brought near while this one is worked on, some of it behind each step: a processor
+    # can wait for a few lines at once only.
+    scene, size = (pixels.ctypes.data, pixels.itemsize) if pixels.size else (light.ctypes.data, light.itemsize)
+    size, soon = size * channels, min(width, STRIP_PX)
+    half_prnu, half_dsnu = min(sensitivity.size, soon), min(offsets.size, soon)
     for y in range(height):
         colours = weights[y % weights.shape[0]]
         for start in range(0, width, STRIP_PX):
             end = min(start + STRIP_PX, width)
-            length = end - start
+            length, first, after = end - start, y * width + start, y * width + end
+            values = light[first * channels : after * channels]
+            if pixels.size:
+                values = decoded[: length * channels]
+                _look_up(pixels[first * channels : after * channels], table, values)
             # What is off is multiplied by 1 or added as 0 to what is not negative: no bit changes.
             z = sensitivity[y, start:end] if sensitivity.shape[0] else zeros[:length]
-            if light.ndim == 2:
-                _expect_grey(light[y, start:end], colours, z, electrons, share, dark, mean[:length])
+            if channels == 1:
+                _expect_grey(values, colours, z, electrons, share, dark, mean[:length])
             else:
-                _expect_colour(light[y, start:end], colours, z, electrons, share, dark, mean[:length])
-            _draw_strip(mean, length, start, y, place, scratch, counts, normals)
+                _expect_colour(values, colours, z, electrons, share, dark, mean[:length])
+            _bring(sensitivity.ctypes.data + 2 * after, half_prnu)
+            _draw_strip(mean, length, start, y, place, scratch, counts, normals, scene + size * after, size * soon // 4)
+            _bring(sensitivity.ctypes.data + 2 * after + half_prnu, half_prnu)
             z = offsets[y, start:end] if offsets.shape[0] else zeros[:length]
             row = charge[y, start:end] if charge.shape[0] else mean[:length]
             _hand_over(counts, normals, z, capacity, offset, read, row)
+            _bring(offsets.ctypes.data + 2 * after, half_dsnu)
             if codes.shape[0]:
                 _convert(row, gain, half_above_black, top, codes[y, start:end])
+            _bring(offsets.ctypes.data + 2 * after + half_dsnu, half_dsnu)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,6 +123,21 @@ def _lines(count: int) -> NDArray[Any]:
     block = np.zeros(count * STRIP_PX + 16, np.float32)
     skipped = -block.ctypes.data % 64 // 4
     return block[skipped : skipped + count * STRIP_PX].reshape(count, STRIP_PX)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bring(address: int, size: int) -> None:
+    """Have ``size`` bytes brought into the first cache."""
+    for at in range(0, size, 64):
+        _bring_line(address + at)
+
+
+# As in scene.py, and not shared for the same reason as above.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _look_up(pixels: NDArray[Any], table: NDArray[Any], values: NDArray[Any]) -> None:
+    """Set ``values`` to the light of the pixels."""
+    for i in range(pixels.size):
+        values[i] = table[pixels[i]]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -118,8 +173,9 @@ def _expect_colour(
     _wide_vectors()
     one, none = np.float32(1), np.float32(0)
     red, green, blue = weights[0], weights[1], weights[2]
+    # One index into one line, where the compiler sees that neighbours lie side by side; into (x, 3) it would not.
     for x in range(mean.size):
-        seen = red[x] * light[x, 0] + green[x] * light[x, 1] + blue[x] * light[x, 2]
+        seen = red[x] * light[3 * x] + green[x] * light[3 * x + 1] + blue[x] * light[3 * x + 2]
         mean[x] = max(seen, none) * electrons * (one + share * np.float32(z[x])) + dark
 
 
@@ -158,7 +214,7 @@ def draw_rows(mean: NDArray[Any], place: NDArray[Any], counts: NDArray[Any], nor
         for start in range(0, width, STRIP_PX):
             end = min(start + STRIP_PX, width)
             mean_e[: end - start] = mean[y, start:end]
-            _draw_strip(mean_e, end - start, start, y, place, scratch, found, z)
+            _draw_strip(mean_e, end - start, start, y, place, scratch, found, z, 0, 0)
             counts[y, start:end] = found[: end - start]
             normals[y, start:end] = z[: end - start]
 
@@ -173,20 +229,30 @@ def _draw_strip(
     scratch: NDArray[Any],
     counts: NDArray[Any],
     normals: NDArray[Any],
+    next_at: int,
+    next_size: int,
 ) -> None:
-    """Draw for the first ``length`` photosites of a strip, which begins at column ``start``."""
+    """Draw for the first ``length`` photosites of a strip, which begins at column ``start``.
+
+    Meanwhile up to four times ``next_size`` bytes from the address ``next_at`` on are brought near.
+    """
     # Whole vectors always, so that no photosite meets the scalar code of a loop's end, whose last bit might differ.
     whole = (length + 63) // 64 * 64
-    words, halves = scratch[0].view(np.uint32), scratch[1].view(np.uint32)
-    for first in range(0, whole, UNIT_PX):
-        block = (start + first) // UNIT_PX * (WORD_BLOCKS + ANGLE_BLOCKS)
-        fill_words(np.uint64(block), y, place, place[4], words[first : first + UNIT_PX])
-        block += WORD_BLOCKS
-        fill_words(np.uint64(block), y, place, place[4], halves[first // 2 : (first + UNIT_PX) // 2])
-    _radius(words[:whole], normals[:whole])
-    _turn(halves.view(np.int16)[:whole], counts[:whole], normals[:whole])
+    units, unit = (length + UNIT_PX - 1) // UNIT_PX, start // UNIT_PX
+    # One call for all blocks of the strip, as they follow one another. In each half of what it fills, half of every
+    # unit's words come first, half of the words for its angles behind them, then the next unit's.
+    numbers = scratch[:2].reshape(2 * STRIP_PX).view(np.uint32)[: 4 * units * (WORD_BLOCKS + ANGLE_BLOCKS)]
+    fill_words(np.uint64(unit * (WORD_BLOCKS + ANGLE_BLOCKS)), y, place, place[4], numbers)
+    for part in range((whole + HALF_PX - 1) // HALF_PX):
+        first = part * HALF_PX
+        end = min(first + HALF_PX, whole)
+        words = numbers[(part % 2 * units + part // 2) * HALF_WORDS :]
+        _radius(words[: end - first], normals[first:end])
+        _turn(words[HALF_PX:HALF_WORDS].view(np.int16)[: end - first], counts[first:end], normals[first:end])
+        _bring(next_at + part * next_size, next_size)
     count(mean[:whole], counts[:whole])
     if _is_dim(mean[:length]):
+        words = scratch[0].view(np.uint32)
         for first in range(0, length, UNIT_PX):
             block = (start + first) // UNIT_PX * WORD_BLOCKS
             fill_words(np.uint64(block), y, place, place[5], words[first : first + UNIT_PX])
@@ -212,6 +278,10 @@ def fill_words(first: np.uint64, y: int, place: NDArray[Any], stream: np.uint64,
     _wide_vectors()
     low_half, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     row, frame, key_low, key_high = place[0] + np.uint64(y), place[1] & low_half, place[2], place[3]
+    # The upper half of the key is 0, but the compiler cannot know: of a known factor and the shift behind the last
+    # round it would make another multiplication, of 64 bits, which takes three times as long as the shift.
+    nothing = key_low >> shift
+    left, right = (np.uint64(0xD2511F53) | nothing) & low_half, (np.uint64(0xCD9E8D57) | nothing) & low_half
     pairs = words.view(np.uint64)
     blocks = pairs.size // 2
     front, back = pairs[:blocks], pairs[blocks:]
@@ -224,8 +294,8 @@ def fill_words(first: np.uint64, y: int, place: NDArray[Any], stream: np.uint64,
         k1 = key_high
         for _ in range(7):
             # What the upper halves hold is left there: a multiplication takes the lower ones.
-            p = np.uint64(0xD2511F53) * (a & low_half)
-            q = np.uint64(0xCD9E8D57) * (c & low_half)
+            p = left * (a & low_half)
+            q = right * (c & low_half)
             a = (q >> shift) ^ b ^ k0
             c = (p >> shift) ^ d ^ k1
             b = q

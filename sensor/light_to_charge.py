@@ -28,9 +28,6 @@ from sensor.storage_leakage import storage_leakage
 from sensor.telegraph_noise import telegraph_noise
 from sensor.tukey_noise import tukey_noise
 
-ONE_PASS_PX = 1 << 20
-"""Photosites of a band that one pass takes from light on: it works strip by strip, so large bands only save calls."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LightToCharge:
@@ -83,7 +80,7 @@ class LightToCharge:
             def expose_band(first: int, end: int) -> None:
                 self.expose(light, first, charge[first:end])
 
-            for_each_band(height, width, step, expose_band, ONE_PASS_PX)
+            for_each_band(height, width, step, expose_band, band_px=None)
             return charge
         # Numbers for the read noise that were drawn together with the electrons; empty where they were not.
         normals = np.empty((height if self._draws_pairs else 0, width), np.float32)
@@ -129,8 +126,9 @@ class LightToCharge:
         Parameters are those of :func:`sensor.fast_draws.expose`.
         """
         params = self.params
+        pixels, decode = light.band(first, first + out.shape[0])
         expose(
-            light.light(first, first + out.shape[0]),
+            pixels,
             cfa_tile(params.cfa),
             self._response,
             self._noise(first),
@@ -142,6 +140,7 @@ class LightToCharge:
             read_noise_e=params.gauss_noise_e(self.gain),
             out=out,
             converter=converter,
+            decode=decode,
         )
 
     @property

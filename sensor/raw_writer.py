@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def save_dng(frame: RawFrame, path: str | Path, *, packed: bool = False) -> None
 
 def dng_parts(frame: RawFrame, path: str | Path, *, packed: bool = False) -> tuple[bytes, memoryview]:
     """Return what :func:`save_dng` writes, header and pixels, without writing it; parameters and errors likewise."""
-    if Path(path).suffix.lower() != ".dng":
+    if os.path.splitext(path)[1].lower() != ".dng":
         raise RawFileError(f"{path}: frames are saved as DNG; let the name end in .dng")
     height, width = frame.shape
     if min(height, width) < MIN_SIDE_PX:

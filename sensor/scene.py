@@ -52,7 +52,7 @@ class Scene:
             Naming the file, when it cannot be read.
         """
         pixels = read_image(path)
-        return cls(pixels, srgb_table(int(np.iinfo(pixels.dtype).max)))
+        return cls(pixels, srgb_table((1 << 8 * pixels.itemsize) - 1))
 
     @classmethod
     def from_array(cls, rgb: ArrayLike) -> Self:
@@ -107,12 +107,16 @@ class Scene:
 
     def light(self, first: int, end: int) -> NDArray[np.float32]:
         """Return the same as :meth:`rows`, but grey scenes as they are, shape (rows, W)."""
-        band = self._pixels[first:end]
-        if self._decode is None:
-            return np.asarray(band, np.float32)
-        out = np.empty(band.shape, np.float32)
-        _look_up(np.ascontiguousarray(band).reshape(-1), self._decode, out.reshape(-1))
+        pixels, decode = self.band(first, end)
+        if decode is None:
+            return np.asarray(pixels, np.float32)
+        out = np.empty(pixels.shape, np.float32)
+        _look_up(np.ascontiguousarray(pixels).reshape(-1), decode, out.reshape(-1))
         return out
+
+    def band(self, first: int, end: int) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+        """Return the rows as they are kept: linear light and None, or codes and the light of each code."""
+        return self._pixels[first:end], self._decode
 
     def cut(self, row_step: int, column_step: int) -> Self:
         """Return the scene without the last rows and columns that make no whole colour-filter period."""

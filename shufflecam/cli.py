@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -35,7 +36,6 @@ from shufflecam.commands import (
 app = typer.Typer(
     name="shufflecam",
     help="A camera that shuffles its pixels under a secret key, and networks that read such frames.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -52,14 +52,21 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 
+# Typer has no public name for the base of its errors.
+_WrongCommandLine: type[Exception] = typer.BadParameter.__bases__[0]
+
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
 ) -> None:
     if version:
         typer.echo(f"shufflecam {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,11 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 1 for an error that the one line on standard error explains, 2 for wrong usage,
-        3 if some inputs of several failed and the rest are done.
+        0 if all went well, 1 for an error that the one line on standard error explains, 2 for wrong usage
+        (:mod:`shufflecam.usage`), 3 if some inputs of several failed and the rest are done.
     """
     try:
-        app(args=None if argv is None else list(argv), prog_name="shufflecam")
+        # Not standalone: then it raises what it would print on several lines.
+        status = app(args=None if argv is None else list(argv), prog_name="shufflecam", standalone_mode=False)
+    except _WrongCommandLine as error:
+        return _misused(error)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except OSError as error:
@@ -86,13 +96,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         # Imported here, because the scrambler loads what --help can do without.
         from scrambler.errors import ShuffleCamError
+        from shufflecam.usage import UsageError
 
         if not isinstance(error, ShuffleCamError):
             raise
-        return _fail(str(error))
-    return 0
+        return _fail(str(error), 2 if isinstance(error, UsageError) else 1)
+    return status if isinstance(status, int) else 0
 
 
-def _fail(reason: str) -> int:
+def _fail(reason: str, status: int = 1) -> int:
     print(f"shufflecam: {reason}", file=sys.stderr)
-    return 1
+    return status
+
+
+def _misused(error: Any) -> int:
+    """Tell what typer refuses, in one line as every other error."""
+    said = " ".join(error.format_message().split())
+    verb = error.ctx.command_path if error.ctx is not None else "shufflecam"
+    return _fail(f"{said[:1].lower()}{said[1:].rstrip('.')}; `{verb} --help` tells what it takes", 2)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from scrambler.errors import ShuffleCamError
@@ -45,7 +46,7 @@ class Input:
         >>> Input(Path("in/a.jpg"), Path("a.jpg")).output(Path("out"), ".dng").as_posix()
         'out/a.jpg.dng'
         """
-        return folder / self.name.with_name(self.name.name + ending)
+        return folder / (os.fspath(self.name) + ending)
 
 
 def expand(
@@ -90,12 +91,23 @@ def expand(
         else:
             raise ShuffleCamError(f"no such file or folder: {path}")
     taken: dict[str, Path] = {}
+    folds = skip is not None and _folds_case(skip)
     for item in found.values():
-        # Case-folded, because some file systems take A.jpg and a.jpg for one name.
-        other = taken.setdefault(item.name.as_posix().casefold(), item.path)
+        name = item.name.as_posix()
+        other = taken.setdefault(name.casefold() if folds else name, item.path)
         if other is not item.path:
-            raise ShuffleCamError(f"{other} and {item.path} would get the same output name; give them in two calls")
+            raise ShuffleCamError(
+                f"{other} and {item.path} would get the same output name; "
+                "give them in two calls, each with its own --out"
+            )
     return list(found.values())
+
+
+def _folds_case(folder: Path) -> bool:
+    """Tell whether A.jpg and a.jpg are one file in a folder that need not exist yet, by the case of its own path."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    other = Path(str(there).swapcase())
+    return other != there and other.exists() and other.samefile(there)
 
 
 def _same_folder(one: Path, other: Path) -> bool:
@@ -149,6 +161,25 @@ def _below(root: Path, endings: frozenset[str], skip: Path | None, others: Count
                     problem = "the link leads nowhere"
                     found.append((place, Input(folder / entry.name, name / entry.name, problem)))
     return found
+
+
+def true_name(path: Path) -> bytes:
+    """Return a file's path without links, absolute: what seeds tell inputs apart by.
+
+    The same as ``os.fsencode(path.resolve())``, without a walk from the root for every file of a folder.
+    """
+    folder, name = os.path.split(path)
+    with suppress(OSError):  # the folder may be gone
+        place = os.path.join(_true_folder(folder or ".", _identity(folder or ".")), name)
+        if not os.path.islink(place):
+            return os.fsencode(place)
+    return os.fsencode(os.path.realpath(path))
+
+
+@lru_cache(maxsize=256)
+def _true_folder(folder: str, identity: tuple[int, int]) -> str:
+    """Return a folder's real path; its identity tells when the same name leads to another folder by now."""
+    return os.path.realpath(folder)
 
 
 @contextmanager

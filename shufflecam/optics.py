@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from scrambler.errors import ShuffleCamError
-from sensor import Lens, Scene, SensorParams, relight
+from sensor import Lens, Scene, SensorParams, read_psf, relight
+from shufflecam.usage import UsageError, usage
 
 
 def lens_from_text(text: str) -> Lens:
@@ -17,8 +17,10 @@ def lens_from_text(text: str) -> Lens:
 
     Raises
     ------
-    ShuffleCamError
-        For unknown names and values that are no numbers; as :class:`sensor.Lens` for impossible ones.
+    UsageError
+        For unknown names, values that are no numbers, and those that :class:`sensor.Lens` refuses.
+    SceneError
+        For a file that holds no spot.
 
     Examples
     --------
@@ -30,14 +32,17 @@ def lens_from_text(text: str) -> Lens:
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
         if name not in known or not value or name in values:
-            raise ShuffleCamError(
+            raise UsageError(
                 f"lens {text!r}: {part.strip()!r} is not NAME=VALUE with a name of its own out of {', '.join(known)}"
             )
         try:
-            values[name] = value if name == "psf" else float(value)
-        except ValueError:
-            raise ShuffleCamError(f"lens {text!r}: {value!r} is not a number") from None
-    return Lens(**values)
+            values[name] = read_psf(value) if name == "psf" else float(value)
+        except ValueError as error:
+            if name == "psf":
+                raise
+            raise UsageError(f"lens {text!r}: {value!r} is not a number") from error
+    with usage():
+        return Lens(**values)
 
 
 def scene_optics(light: str | None, lens: str | None, params: SensorParams) -> Callable[[Scene], Scene]:

@@ -139,15 +139,27 @@ def quiet_decoders(path: Path) -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.lseek(transcript, 0, os.SEEK_SET)
-        heard = os.read(transcript, _MOST_HEARD).decode("utf-8", "replace")
-        if heard:
-            os.lseek(transcript, 0, os.SEEK_SET)
-            os.ftruncate(transcript, 0)
-    left_over = sum(int(count) for count in re.findall(r"(\d+) extraneous bytes before marker", heard))
-    lost_track = left_over > 0 and left_over > _MOST_LEFT_OVER * path.stat().st_size
-    if lost_track or any(complaint in heard for complaint in _JPEG_COMPLAINTS):
+        heard = _read_again(transcript)
+    if heard and _tells_of_damage(heard, path):
         raise SceneError(f"{path}: the picture is damaged; parts of it do not decode")
+
+
+def _read_again(transcript: int) -> str:
+    """Return what was written into a file since it was empty, and empty it."""
+    if os.lseek(transcript, 0, os.SEEK_CUR) == 0:
+        return ""
+    os.lseek(transcript, 0, os.SEEK_SET)
+    heard = os.read(transcript, _MOST_HEARD).decode("utf-8", "replace")
+    os.lseek(transcript, 0, os.SEEK_SET)
+    os.ftruncate(transcript, 0)
+    return heard
+
+
+def _tells_of_damage(heard: str, path: Path) -> bool:
+    left_over = sum(int(count) for count in re.findall(r"(\d+) extraneous bytes before marker", heard))
+    if left_over > 0 and left_over > _MOST_LEFT_OVER * path.stat().st_size:
+        return True
+    return any(complaint in heard for complaint in _JPEG_COMPLAINTS)
 
 
 @lru_cache(maxsize=1)  # making a file takes longer than decoding a small picture

@@ -22,6 +22,7 @@ from scrambler import (
     Multiplexer,
     ShuffleCamError,
     keyed_permutation,
+    keyed_permutations,
     mask_of,
     mask_values,
     open_sealed,
@@ -45,8 +46,7 @@ def tables() -> list[np.ndarray]:
     permutations = [
         keyed_permutation(KEY, SIZE, NONCE),
         Multiplexer(KEY).permutation(SIZE, NONCE),
-        keyed_permutation(KEY, (22, 34), label="layer/0"),
-        keyed_permutation(KEY, (11, 17), label="layer/2"),
+        *keyed_permutations(KEY, [(22, 34), (11, 17)], "layers"),
     ]
     return [table for p in permutations for table in (p.source, p.slot)]
 
@@ -117,6 +117,13 @@ def test_the_search_finds_what_is_there() -> None:
     ):  # fmt: skip
         assert hits(planted)
     assert not hits(bytes(10_000) + np.random.default_rng(1).bytes(100_000) + KEY.id.encode() + NONCE)
+
+
+def test_the_search_finds_a_networks_tables(network: nn.Module) -> None:
+    pool = convert(network, KEY, SIZE).get_submodule("2")
+    for table in (pool.slot, pool.source):
+        assert isinstance(table, torch.Tensor)
+        assert hits(table.numpy().tobytes())
 
 
 def test_no_repr_or_string_shows_the_key(network: nn.Module, frame: RawFrame, tmp_path: Path) -> None:

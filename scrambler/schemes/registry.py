@@ -1,6 +1,7 @@
 """The list of schemes by name."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -64,10 +65,8 @@ def scheme(name: str, key: Any = None, **parameters: Any) -> Scheme:
     """
     factory = _FACTORIES.get(name)
     if factory is None:
-        choices = ", ".join(list_schemes())
-        raise SchemeError(
-            f"there is no scheme {name!r}: choose one of {choices}; `import networks` adds the learned ones."
-        )
+        more = "" if "networks" in sys.modules else "; `import networks` adds the learned ones"
+        raise SchemeError(f"there is no scheme {name!r}: choose one of {', '.join(list_schemes())}{more}.")
     known = [parameter for parameter in inspect.signature(factory).parameters if parameter != "key"]
     for parameter in parameters:
         if parameter not in known:

@@ -31,7 +31,9 @@ def capture(
     sensor: Sensor = "imx477",
     exposure: Annotated[
         float | None,
-        typer.Option("--exposure", help="Seconds, 0.01 by default: there the picture's white just saturates."),
+        typer.Option(
+            "--exposure", help="Seconds, 0.01 by default: there the picture's white just saturates.", min=0, max=1e5
+        ),
     ] = None,
     pattern: Annotated[
         str,
@@ -79,12 +81,15 @@ def capture(
     Example: shufflecam capture photos/ --key door.key --sensor imx477 --out shuffled
     """
     from scrambler import Multiplexer
+    from sensor import Camera, sensor_preset
     from sensor.params import REFERENCE_EXPOSURE_S
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.console import stderr
     from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.jobs.work import file_or_name
+    from shufflecam.optics import scene_optics
+    from shufflecam.usage import usage
     from shufflecam.verbs.capture import Capture
 
     exposures = _exposures(hdr, exposure, stage, motion)
@@ -97,11 +102,16 @@ def capture(
         gain=gain, light=light, lens=lens, motion=motion, hdr=exposures, seed=seed, camera_seed=camera_seed(seed),
     )  # fmt: skip
     assert work.key is not None
+    params, secret = sensor_preset(sensor), work.key.load()
+    scene_optics(light, lens, params)
+    with usage():
+        multiplexer = Multiplexer(secret, pattern=pattern, unit=unit)
+        Camera(params, multiplexer, gain=gain, stage=stage)
     items = expand(inputs, PICTURES | RAW_FILES | VIDEOS, skip=out)
     if motion:
         _check_videos(items)
     if pattern != "frame":
-        stderr.print(f"pattern {pattern} is weak: {Multiplexer(work.key.load(), pattern=pattern).leak}")
+        stderr.print(f"pattern {pattern} is weak: {multiplexer.leak}")
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=is_job(inputs, out),
@@ -111,12 +121,12 @@ def capture(
 
 def _check_rows_stay_whole(stage: str, pattern: str, unit: str) -> None:
     """Refuse readouts in which the photosites of a row are not exposed together."""
-    from scrambler.errors import ShuffleCamError
+    from shufflecam.usage import UsageError
 
     # The colour planes of one row are ordered apart; their columns alone leave rows together.
     whole = pattern == "columns" or (pattern in ("rows", "rows+columns") and unit != "plane")
     if stage != "post-adc" and not whole:
-        raise ShuffleCamError(
+        raise UsageError(
             "--motion before the converters needs a pattern that keeps rows together: rows, columns or rows+columns, of"
             " unit pixel or quad; or capture with --stage post-adc"
         )
@@ -134,18 +144,18 @@ def _check_videos(items: "list[Input]") -> None:
 
 def _exposures(text: str | None, exposure_s: float | None, stage: str, motion: bool) -> tuple[float, ...]:
     """Return the exposure times of ``--hdr``."""
-    from scrambler.errors import ShuffleCamError
+    from shufflecam.usage import UsageError
 
     if text is None:
         return ()
     if exposure_s is not None:
-        raise ShuffleCamError("--hdr gives the exposures itself: leave out --exposure")
+        raise UsageError("--hdr gives the exposures itself: leave out --exposure")
     if motion or stage != "post-adc":
-        raise ShuffleCamError("--hdr merges codes of one still scene; leave out --motion, and keep --stage post-adc")
+        raise UsageError("--hdr merges codes of one still scene; leave out --motion, and keep --stage post-adc")
     try:
         times = tuple(float(part) for part in text.split(","))
     except ValueError:
         times = ()
     if len(times) < 2 or not all(0 < time < 1e5 for time in times):
-        raise ShuffleCamError(f"--hdr takes two or more exposures in seconds, such as 0.001,0.01, got {text!r}")
+        raise UsageError(f"--hdr takes two or more exposures in seconds, such as 0.001,0.01, got {text!r}")
     return times

@@ -25,15 +25,17 @@ def chart(
     from sensor import CHARTS, srgb_encode
     from shufflecam.console import stdout
     from shufflecam.inputs import folder_of
+    from shufflecam.usage import UsageError, usage
 
     if name not in CHARTS:
-        raise ShuffleCamError(f"there is no chart {name!r}; choose one of {', '.join(CHARTS)}")
+        raise UsageError(f"there is no chart {name!r}; choose one of {', '.join(CHARTS)}")
     sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if sides is None:
-        raise ShuffleCamError(f"--size is height x width, such as 480x640; got {size!r}")
+        raise UsageError(f"--size is height x width, such as 480x640; got {size!r}")
     if out.suffix.lower() != ".png":
-        raise ShuffleCamError(f"{out}: a chart is a PNG, give a name that ends in .png")
-    scene = CHARTS[name]((int(sides[1]), int(sides[2])))
+        raise UsageError(f"{out}: a chart is a PNG, give a name that ends in .png")
+    with usage():
+        scene = CHARTS[name]((int(sides[1]), int(sides[2])))
     codes = np.floor(srgb_encode(scene.light(0, scene.shape[0])) * 65535 + 0.5).astype(np.uint16)
     done, encoded = cv2.imencode(".png", codes if codes.ndim == 2 else codes[:, :, ::-1])
     if not done:

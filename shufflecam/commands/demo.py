@@ -24,7 +24,8 @@ def demo(
         int, typer.Option("--wrong-keys", help="Also count the labels that so many wrong keys give.", min=0)
     ] = 0,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Fix the sensor's noise; the key is fresh all the same.")
+        int | None,
+        typer.Option("--seed", help="Fix the sensor's noise; the key is fresh all the same.", min=0, max=(1 << 64) - 1),
     ] = None,
 ) -> None:
     """Capture a picture with a shuffling sensor, label it with and without the key, and draw what each party sees.
@@ -44,9 +45,9 @@ def demo(
     source = picture or _bundled_horse()
     dng, figure = out / f"{source.name}.dng", out / f"{source.name}.png"
     labeller = Labeller.load(model)
-    key, wrong = Key.generate(), Key.generate()
+    key, wrong, camera = Key.generate(), Key.generate(), Camera(sensor, seed=camera_seed(seed))
     with named(source):
-        captured = natural_frame(source, Camera(sensor, seed=camera_seed(seed))).shuffle(Multiplexer(key))
+        captured = natural_frame(source, camera).shuffle(Multiplexer(key))
         with folder_of(dng):
             captured.save(dng)
 

@@ -19,7 +19,7 @@ def emulate(
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     stage: Annotated[str, typer.Option("--stage", help="post-adc or pre-adc.")] = "post-adc",
     generator: Annotated[str, typer.Option("--generator", help="table, feistel or light.")] = "table",
-    exposure: Annotated[float, typer.Option("--exposure", help="Seconds.")] = 0.01,
+    exposure: Annotated[float, typer.Option("--exposure", help="Seconds.", min=0, max=1e5)] = 0.01,
     seed: Seed = None,
 ) -> None:
     """Capture a picture through the emulated readout: frame, events, timeline, and waves (VCD).
@@ -31,23 +31,27 @@ def emulate(
 
     from scrambler import Key, Multiplexer, seeded_nonce
     from scrambler.files import write_atomically
-    from sensor import Camera, CaptureError
+    from sensor import Camera, sensor_preset
     from sensor.emulator import ReadoutEmulator, write_vcd
     from sensor.readout_figure import timeline_png
     from shufflecam.console import stdout
     from shufflecam.inputs import folder_of
     from shufflecam.sources import read_scene
+    from shufflecam.usage import UsageError, usage
 
     # Noise and nonce of a seed are those of `shufflecam capture`.
     where = os.fsencode(picture.resolve())
     mux, nonce = None, None
     if key is not None:
         secret = Key.load(key)
-        mux = Multiplexer(secret, pattern=pattern or "rows+columns", unit=unit, generator=generator)
+        with usage():
+            mux = Multiplexer(secret, pattern=pattern or "rows+columns", unit=unit, generator=generator)
         nonce = None if seed is None else seeded_nonce(secret, seed, where.hex())
     elif pattern is not None:
-        raise CaptureError("a pattern is drawn with a key: give --key too, or leave --pattern out")
-    camera = Camera(sensor, mux, camera_seed(seed), stage=stage)
+        raise UsageError("a pattern is drawn with a key: give --key too, or leave --pattern out")
+    params = sensor_preset(sensor)
+    with usage():
+        camera = Camera(params, mux, camera_seed(seed), stage=stage)
     emulation = ReadoutEmulator(camera).capture(read_scene(picture), exposure, crc32(where), nonce)
     with folder_of(out / "frame.dng"):
         emulation.frame.save(out / "frame.dng")

@@ -27,23 +27,25 @@ def emva(
 
     Example: shufflecam emva --sensor imx477 --out report
     """
-    from scrambler.errors import ShuffleCamError
-    from sensor import Camera, measure_emva1288
+    from sensor import Camera, measure_emva1288, sensor_preset
     from sensor.emva_bench import bench_series
     from sensor.emva_frames import write_emva_folder
     from sensor.emva_report import emva_rows, save_emva_report
     from shufflecam.console import print_table, stdout
     from shufflecam.inputs import folder_of
+    from shufflecam.usage import UsageError, usage
 
     if folder is not None and keep:
-        raise ShuffleCamError("--keep-frames writes a simulated camera's frames; those of --frames are there already")
-    camera = Camera(sensor, seed=seed, gain=gain)
+        raise UsageError("--keep-frames writes a simulated camera's frames; those of --frames are there already")
+    params = sensor_preset(sensor)
+    with usage():
+        camera = Camera(params, seed=seed, gain=gain)
     times = "" if gain == 1 else f", amplified {gain:g} times"
-    title = f"{camera.params.title}{times}" if folder is None else folder.name
+    title = f"{params.title}{times}" if folder is None else folder.name
     measured = measure_emva1288(camera, shape=(height, width)) if folder is None else measure_emva1288(folder)
     with folder_of(out / "emva1288.json"):
         save_emva_report(measured, out, title)
         if keep:
-            write_emva_folder(bench_series(camera, (height, width)), out, bit_depth=camera.params.bit_depth)
+            write_emva_folder(bench_series(camera, (height, width)), out, bit_depth=params.bit_depth)
     print_table(("figure", "unit", "measured", "true", "off by %"), emva_rows(measured), title=title)
     stdout.print(f"wrote the report to {out}", markup=False)

@@ -38,14 +38,15 @@ def evaluate(
     from networks import SegmentedImages, TrainConfig, load_network, read_train_config
     from networks.training import TrainingError, load_test_data
     from networks.training.config import data_by_size
+    from shufflecam.usage import UsageError
 
     config = None
     if what.endswith(".toml"):
         config = read_train_config(what)
         if weights is None:
-            raise TrainingError(f"{what} says what was trained: give --weights with the file that training wrote")
+            raise UsageError(f"{what} says what was trained: give --weights with the file that training wrote")
     elif weights is not None:
-        raise TrainingError("--weights goes with a CONFIG.toml: a network needs only its own name or file")
+        raise UsageError("--weights goes with a CONFIG.toml: a network needs only its own name or file")
     network = load_network(what if weights is None else weights)
     name = data or (data_by_size(network.input_size) if config is None else config.data_set)
     test = load_test_data(TrainConfig(data=name), folder)

@@ -2,7 +2,7 @@
 
 import re
 
-from scrambler.errors import ShuffleCamError
+from shufflecam.usage import UsageError
 
 
 def frame_size(text: str) -> tuple[int, int]:
@@ -10,7 +10,7 @@ def frame_size(text: str) -> tuple[int, int]:
 
     Raises
     ------
-    ShuffleCamError
+    UsageError
         If it is something else.
 
     Examples
@@ -20,5 +20,5 @@ def frame_size(text: str) -> tuple[int, int]:
     """
     sides = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
     if sides is None:
-        raise ShuffleCamError(f"--size is WIDTHxHEIGHT, such as 4056x3040, got {text!r}")
+        raise UsageError(f"--size is WIDTHxHEIGHT, such as 4056x3040, got {text!r}")
     return int(sides[2]), int(sides[1])

@@ -43,6 +43,7 @@ def label(
 
     Example: shufflecam label shuffled/ --key door.key
     """
+    from scrambler.errors import ShuffleCamError
     from shufflecam.commands.running import report, run
     from shufflecam.console import print_table, shown
     from shufflecam.inputs import RAW_FILES, expand
@@ -61,6 +62,11 @@ def label(
             items.append(item)
         else:
             others[ending] += 1
+    if not items:
+        raise ShuffleCamError(
+            f"{inputs[0]} holds no RAW file and no picture that `shufflecam protect` wrote; "
+            "plain pictures are captured or protected first"
+        )
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=out is not None,

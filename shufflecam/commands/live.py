@@ -40,6 +40,7 @@ def live(
     from shufflecam.console import print_table, stderr, stdout
     from shufflecam.inputs import folder_of
     from shufflecam.live import LiveCamera, LivePage, Rate, VideoFile, drawn, pictures_of
+    from shufflecam.usage import usage
 
     secret = Key.generate() if key is None else Key.load(key)
     camera = LiveCamera(Camera(sensor, seed=secrets.randbits(64)), secret, Labeller.load(model), width)
@@ -48,7 +49,9 @@ def live(
         video = None
         if out is not None:
             stack.enter_context(folder_of(out))
-            video = stack.enter_context(VideoFile(out, rate))
+            with usage():
+                video = VideoFile(out, rate)
+            stack.enter_context(video)
         page = None if headless else stack.enter_context(LivePage().served())
         if page is not None:
             stdout.print(f"open {page.address} in a browser; Ctrl-C ends the stream", markup=False)

@@ -13,7 +13,12 @@ Sensor = Annotated[str, typer.Option("--sensor", help="Preset name (see `shuffle
 Model = Annotated[str, typer.Option("--model", help="Trained network (see `shufflecam models`) or a weights file.")]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", help="Fix noise and nonces by key, seed and input path: for tests and studies only."),
+    typer.Option(
+        "--seed",
+        help="Fix noise and nonces by key, seed and input path: for tests and studies only.",
+        min=0,
+        max=(1 << 64) - 1,
+    ),
 ]
 Jobs = Annotated[
     int | None,

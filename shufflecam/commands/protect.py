@@ -46,7 +46,6 @@ def protect(
 
     Example: shufflecam protect photos/ --scheme etc --key door.key --param block=8 --out protected
     """
-    from scrambler.errors import MissingKeyError
     from scrambler.schemes import NoisyScheme
     from shufflecam.commands.running import is_job, report, run
     from shufflecam.console import stderr
@@ -54,21 +53,24 @@ def protect(
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.named_scheme import named_scheme
     from shufflecam.parameters import read_parameter
+    from shufflecam.usage import UsageError, usage
     from shufflecam.verbs.protect import Protect
 
-    parameters = dict(read_parameter(text) for text in param or [])
     job_key = None if key is None else JobKey.of(key)
-    protection = named_scheme(scheme_name, None if job_key is None else job_key.load(), parameters)
+    secret = None if job_key is None else job_key.load()
+    with usage():
+        parameters = dict(read_parameter(text) for text in param or [])
+        protection = named_scheme(scheme_name, secret, parameters)
     card = protection.card
     if card.keyed and job_key is None:
-        raise MissingKeyError(f"scheme {scheme_name!r} needs a key: give --key FILE, made by `shufflecam keygen`")
-    if card.strength in ("weak", "broken"):
-        stderr.print(f"scheme {scheme_name} is {card.strength}: {card.attacks}")
+        raise UsageError(f"scheme {scheme_name!r} needs a key: give --key FILE, made by `shufflecam keygen`")
     work = Protect(
         key=job_key if card.keyed else None, scheme=scheme_name, options=tuple(parameters.items()), seed=seed,
         accounted=isinstance(protection, NoisyScheme),
     )  # fmt: skip
     items = expand(inputs, PICTURES | RAW_FILES | VIDEOS, skip=out)
+    if card.strength in ("weak", "broken"):
+        stderr.print(f"scheme {scheme_name} is {card.strength}: {card.attacks}")
     settings = Settings(
         jobs=jobs, scheduler=scheduler, overwrite=not resume, dry_run=dry_run, fail_fast=fail_fast,
         manifest=is_job(inputs, out),

@@ -34,7 +34,6 @@ def raw(
     Example: shufflecam raw frame.bin --size 4056x3040 --bits 12 --out dng
     """
     from sensor.cfa import cfa_tile
-    from sensor.errors import RawFileError
     from sensor.headerless import frame_size_octets
     from sensor.mipi_packing import PACKINGS
     from shufflecam.commands.frame_size import frame_size
@@ -42,17 +41,19 @@ def raw(
     from shufflecam.inputs import RAW_FILES, expand
     from shufflecam.jobs import Settings
     from shufflecam.jobs.work import Work
+    from shufflecam.usage import UsageError, usage
     from shufflecam.verbs.raw import HEADERLESS, Pack, Unpack
 
     work: Work
     if size is None:
         if packing not in PACKINGS:
-            raise RawFileError(f"there is no packing {packing!r}: choose one of {', '.join(PACKINGS)}")
+            raise UsageError(f"there is no packing {packing!r}: choose one of {', '.join(PACKINGS)}")
         work = Pack(packing=packing)
     else:
         shape = frame_size(size)
-        frame_size_octets(shape, bits, packing)
-        cfa_tile(pattern)
+        with usage():
+            frame_size_octets(shape, bits, packing)
+            cfa_tile(pattern)
         work = Unpack(shape=shape, cfa=pattern, bits=bits, packing=packing, black_level=black)
     items = expand(inputs, RAW_FILES if size is None else HEADERLESS, skip=out)
     settings = Settings(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def readout(
     sensor: Sensor = "imx477",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
-    exposure: Annotated[float, typer.Option("--exposure", help="Seconds, for the timeline.")] = 0.01,
+    exposure: Annotated[float, typer.Option("--exposure", help="Seconds, for the timeline.", min=0, max=1e5)] = 0.01,
     pattern: Annotated[
         str | None, typer.Option("--pattern", help="Pattern of the timeline; needs --key. Default: rows+columns.")
     ] = None,
@@ -40,13 +40,15 @@ def readout(
     Example: shufflecam readout --sensor imx477
     """
     from scrambler import GENERATORS
-    from sensor import CaptureError, compare_readouts, sensor_preset
+    from sensor import compare_readouts, sensor_preset
     from shufflecam.console import print_table
+    from shufflecam.usage import UsageError, usage
 
     if pattern is not None and key is None:
-        raise CaptureError("a pattern is drawn with a key: give --key too, or leave --pattern out")
+        raise UsageError("a pattern is drawn with a key: give --key too, or leave --pattern out")
     params = sensor_preset(sensor)
-    costs = compare_readouts(params, unit=unit, generator=generator)
+    with usage():
+        costs = compare_readouts(params, unit=unit, generator=generator)
     if as_json:
         for cost in costs:
             typer.echo(json.dumps(asdict(cost)))
@@ -106,11 +108,14 @@ def _write_timeline(sensor: str, pattern: str, unit: str, exposure: float, key: 
     from sensor.readout_figure import timeline_png
     from shufflecam.console import stderr
     from shufflecam.inputs import folder_of
+    from shufflecam.usage import usage
 
     params = sensor_preset(sensor)
     order = None
     if key is not None:
-        multiplexer = Multiplexer(Key.load(key), pattern=pattern, unit=unit)
+        secret = Key.load(key)
+        with usage():
+            multiplexer = Multiplexer(secret, pattern=pattern, unit=unit)
         order = readout_row_order(multiplexer, params, (params.height_px, params.width_px), new_nonce())
     timeline = readout_timeline(params, exposure, row_order=order)
     with folder_of(out / "timeline.csv"):

@@ -32,11 +32,13 @@ def rtl(
     from shufflecam.commands.frame_size import frame_size
     from shufflecam.console import stdout
     from shufflecam.inputs import folder_of
+    from shufflecam.usage import usage
 
     params = sensor_preset(sensor)
     rows, columns = cfa_tile(params.cfa).shape
     shape = (params.height_px, params.width_px) if size is None else frame_size(size)
-    design = Design(shape=shape, pattern=pattern, unit=unit, period=(rows, columns), generator=generator)
+    with usage():
+        design = Design(shape=shape, pattern=pattern, unit=unit, period=(rows, columns), generator=generator)
     with folder_of(out / "README.md"):
         export_rtl(design, out, bits=params.bit_depth, ports=ports)
     stdout.print(f"wrote Verilog, test benches and vectors to {out}", markup=False)

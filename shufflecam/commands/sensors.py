@@ -32,12 +32,12 @@ def sensors(
 
     Example: shufflecam sensors --copy imx477 --out mine.toml
     """
-    from scrambler.errors import ShuffleCamError
+    from shufflecam.usage import UsageError
 
     if (copy is None and fit is None) != (out is None):
-        raise ShuffleCamError("--out names the file that --copy or --fit writes; give them together")
+        raise UsageError("--out names the file that --copy or --fit writes; give them together")
     if copy is not None and fit is not None:
-        raise ShuffleCamError("--copy and --fit both write --out; give one of them")
+        raise UsageError("--copy and --fit both write --out; give one of them")
     if out is None:
         _list(as_json=as_json)
     elif copy is not None:

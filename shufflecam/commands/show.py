@@ -70,29 +70,34 @@ def show(
     Example: shufflecam show shuffled/cat.jpg.dng --key door.key --out cat.png
     """
     from shufflecam.commands.running import is_job, report, run
-    from shufflecam.figures.style import FORMATS, FigureError
+    from shufflecam.figures.style import FORMATS
     from shufflecam.inputs import PICTURES, RAW_FILES, VIDEOS, expand
     from shufflecam.jobs import JobKey, Settings
     from shufflecam.jobs.work import file_or_name
+    from shufflecam.named_scheme import named_scheme
     from shufflecam.parameters import scheme_parameters
+    from shufflecam.usage import UsageError, usage
     from shufflecam.verbs.show import KINDS, MANY_KEYS, Show
 
     schemes = tuple(scheme_names or ())
     kind = "schemes" if schemes and kind == "views" else kind
     if kind not in KINDS:
-        raise FigureError(f"--kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
+        raise UsageError(f"--kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
     if (kind == "schemes") != bool(schemes):
-        raise FigureError("--kind schemes and --scheme NAME go together: name the schemes to draw")
+        raise UsageError("--kind schemes and --scheme NAME go together: name the schemes to draw")
     if len(key or ()) > 1 and kind not in MANY_KEYS:
-        raise FigureError(f"--kind {kind} takes one --key; several make a sheet of schemes")
+        raise UsageError(f"--kind {kind} takes one --key; several make a sheet of schemes")
     if layer and kind != "features":
-        raise FigureError("--layer names whose maps --kind features draws; give both")
+        raise UsageError("--layer names whose maps --kind features draws; give both")
     single = bool(out.suffix) and not out.is_dir()
     if single and out.suffix.lower() not in FORMATS:
-        raise FigureError(f"{out}: a figure is PNG, PDF or SVG; give a name that ends so, or a folder's")
+        raise UsageError(f"{out}: a figure is PNG, PDF or SVG; give a name that ends so, or a folder's")
     if f".{figure_format}" not in FORMATS:
-        raise FigureError(f"--format {figure_format!r} is none of png, pdf and svg")
-    parameters = scheme_parameters(param or [], schemes)
+        raise UsageError(f"--format {figure_format!r} is none of png, pdf and svg")
+    with usage():
+        parameters = scheme_parameters(param or [], schemes)
+        for scheme, values in parameters:
+            named_scheme(scheme, None, dict(values))
     name, digest = file_or_name(sensor)
     network, network_hash = file_or_name(model) if kind in ("features", "noise") else ("", "")
     keys = [JobKey.of(path) for path in key or ()]
@@ -104,7 +109,7 @@ def show(
     wanted = {"schemes": PICTURES | RAW_FILES, "noise": PICTURES}.get(kind, PICTURES | RAW_FILES | VIDEOS)
     if kind == "noise":
         if not single:
-            raise FigureError(f"{out}: --kind noise draws all inputs as one figure; give a name that ends in .png")
+            raise UsageError(f"{out}: --kind noise draws all inputs as one figure; give a name that ends in .png")
         _noise(work, expand(inputs, wanted), out)
     elif single:
         _one_figure(work, expand(inputs, wanted), out)

@@ -22,7 +22,7 @@ def stream(
     pattern: Annotated[str, typer.Option("--pattern", help="Readout pattern.")] = "frame",
     unit: Annotated[str, typer.Option("--unit", help="pixel, quad or plane: what moves as one piece.")] = "quad",
     generator: Annotated[str, typer.Option("--generator", help="table, feistel or light.")] = "table",
-    exposure: Annotated[float, typer.Option("--exposure", help="Seconds.")] = 0.01,
+    exposure: Annotated[float, typer.Option("--exposure", help="Seconds.", min=0, max=1e5)] = 0.01,
     frames: Annotated[int | None, typer.Option("--frames", help="Stop after so many; default: never.", min=1)] = None,
     paced: Annotated[
         bool, typer.Option("--paced/--fast", help="At the sensor's frame rate, or without waiting.")
@@ -44,17 +44,19 @@ def stream(
     from contextlib import ExitStack
 
     from scrambler import Key, Multiplexer, seeded_nonce
-    from sensor import Camera, RawFileError, RawFrame
+    from sensor import Camera, RawFileError, RawFrame, sensor_preset
     from sensor.frame_source import FrameSource, write_stream
     from sensor.mipi_packing import check_packing
     from sensor.moving_scene import read_video
     from shufflecam.console import stderr
     from shufflecam.sources import read_scene
+    from shufflecam.usage import UsageError, usage
     from shufflecam.videos import is_video
 
-    secret = Key.load(key)
-    camera = Camera(sensor, Multiplexer(secret, pattern=pattern, unit=unit, generator=generator), camera_seed(seed))
-    check_packing(packing, camera.params.bit_depth)
+    secret, params = Key.load(key), sensor_preset(sensor)
+    with usage():
+        camera = Camera(params, Multiplexer(secret, pattern=pattern, unit=unit, generator=generator), camera_seed(seed))
+        check_packing(packing, params.bit_depth)
     scenes = [scene for path in inputs for scene in (read_video(path)[0] if is_video(path) else [read_scene(path)])]
     where = b"\0".join(os.fsencode(path.resolve()) for path in inputs).hex()
 
@@ -67,11 +69,11 @@ def stream(
         nonces=None if seed is None else seeded,
     )  # fmt: skip
     height, width = source.shape
-    bits, rate = camera.params.bit_depth, 1 / source.period_s
+    bits, rate = params.bit_depth, 1 / source.period_s
     if sys.stdout.isatty():
-        raise RawFileError("frames are no text for a terminal: send them on, with > frames.raw or | ffmpeg")
+        raise UsageError("frames are no text for a terminal: send them on, with > frames.raw or | ffmpeg")
     stderr.print(
-        f"{width} x {height} {camera.params.cfa}, {bits} bit, packing {packing}, {rate:.3f} frames/s, key {secret.id}",
+        f"{width} x {height} {params.cfa}, {bits} bit, packing {packing}, {rate:.3f} frames/s, key {secret.id}",
         markup=False,
     )
     if packing == "words" and bits in _FFMPEG_BITS:

@@ -27,7 +27,7 @@ def train(
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where a known data set lies; default: SHUFFLECAM_DATA.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Get cifar10 or mnist into FOLDER first.")] = False,
-    recipe: Annotated[str | None, typer.Option(help="jordan, sgd, digits or segmentation.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="jordan, sgd, digits, segmentation or segmentation-whole.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     test_every: Annotated[int | None, typer.Option(help="Epochs from one test to the next.")] = None,
@@ -63,9 +63,13 @@ def train(
         return
     from networks import read_train_config
     from networks.training import TrainConfig
+    from shufflecam.usage import usage
 
-    config = read_train_config(what) if what.endswith(".toml") else TrainConfig(model=what)
-    config = dataclasses.replace(config, **said)
+    config = read_train_config(what) if what.endswith(".toml") else TrainConfig()
+    with usage():
+        if not what.endswith(".toml"):
+            config = TrainConfig(model=what)
+        config = dataclasses.replace(config, **said)
     if download:
         _download(config.data_set, folder)
     _train_network(config, out, folder, key)
@@ -76,11 +80,11 @@ def _download(name: str, folder: Path | None) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     from networks import download_dataset
-    from networks.training import TrainingError
     from shufflecam.console import stderr
+    from shufflecam.usage import UsageError
 
     if folder is None:
-        raise TrainingError("--download needs --folder, the place where the data set shall lie")
+        raise UsageError("--download needs --folder, the place where the data set shall lie")
     with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=stderr) as progress:
         task = progress.add_task(name, total=None)
         download_dataset(name, folder, lambda done, total: progress.update(task, completed=done, total=total))
@@ -131,10 +135,11 @@ def _train_scheme(name: str, out: Path, folder: Path | None, said: Mapping[str, 
     from networks import LabelledImages, LearnedRecipe, TrainConfig, train_gan, train_transform_net
     from networks.training import TrainingError, load_data
     from shufflecam.console import stdout
+    from shufflecam.usage import UsageError
 
     for option in ("recipe", "test_every", "compile", "start"):
         if option in said:
-            raise TrainingError(f"{name} has a recipe of its own: leave --{option.replace('_', '-')} out")
+            raise UsageError(f"{name} has a recipe of its own: leave --{option.replace('_', '-')} out")
     recipe = LearnedRecipe(**{option: value for option, value in said.items() if option != "data"})
     data, _ = load_data(TrainConfig(model=recipe.classifier, data=said.get("data")), folder)
     if not isinstance(data, LabelledImages):

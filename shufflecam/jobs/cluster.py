@@ -42,8 +42,9 @@ class Cluster:
         except ImportError:
             raise JobError("--scheduler needs Dask: pip install 'shufflecam[cluster]'") from None
         self._dask: Any = distributed  # untyped
-        # It would tell of a lost worker in many lines; the job tells in one.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # They would tell of a lost worker in many lines; the job tells in one.
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._address, self._arguments = address, (work, out.absolute(), fail_fast)
         self._pending: dict[Any, Sequence[Input]] = {}
         try:

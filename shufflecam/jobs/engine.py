@@ -158,7 +158,7 @@ def run_job(
         bar = None
         if console is not None:
             bar = stack.enter_context(ProgressBar(console, work.verb, len(todo)))
-        _Run(work, out, summary, todo, crew, manifest, bar, settings.fail_fast).run()
+        _Run(work, summary, todo, crew, manifest, bar, settings.fail_fast).run()
     return summary
 
 
@@ -213,7 +213,6 @@ class _Run:
     """One pass over what is left to do."""
 
     work: Work
-    out: Path | None
     summary: Summary
     todo: deque[Input]
     crew: Crew
@@ -221,6 +220,7 @@ class _Run:
     bar: ProgressBar | None
     fail_fast: bool
     given: int = 0
+    failed: int = 0
     seconds: float = math.inf
     # Inputs whose worker died with them: they are done again, each alone, so that the guilty one is found.
     deaths: dict[Input, int] = field(default_factory=dict)
@@ -230,13 +230,12 @@ class _Run:
         watch = KeyWatch(self.work.key)
         everything = list(self.todo)
         try:
-            while self.todo or self.given:
-                while self.todo and not self.summary.stopped and self.crew.free() > 0:
-                    self._give()
-                if not self.given and self.summary.stopped:
-                    break
-                for report in self.crew.collect():
-                    self._take(report)
+            self._give()
+            while self.given or (self.todo and not self.summary.stopped):
+                taken = [self._take(report) for report in self.crew.collect()]
+                self._give()  # before anything is written down, so that no worker waits for it
+                for outcomes in taken:
+                    self._write_down(outcomes)
                 if not self.summary.stopped:
                     watch.check()
         except KeyboardInterrupt:
@@ -249,17 +248,20 @@ class _Run:
         self.summary.left = [item for item in everything if item.name.as_posix() not in tried]
 
     def _give(self) -> None:
-        size = min(int(_BATCH_S / self.seconds) if self.seconds else _MOST_IN_A_BATCH, _MOST_IN_A_BATCH)
-        size = max(1, min(size, len(self.todo) // (2 * self.crew.size)))
-        if self.todo[0] in self.deaths:
-            size = 1
-        batch = [self.todo.popleft() for _ in range(size)]
-        self.crew.give(batch)
-        self.given += 1
+        """Hand out batches while somebody is free and nothing stops the job."""
+        while self.todo and not self.summary.stopped and self.crew.free() > 0:
+            size = min(int(_BATCH_S / self.seconds) if self.seconds else _MOST_IN_A_BATCH, _MOST_IN_A_BATCH)
+            size = max(1, min(size, len(self.todo) // (2 * self.crew.size)))
+            if self.todo[0] in self.deaths:
+                size = 1
+            batch = [self.todo.popleft() for _ in range(size)]
+            self.crew.give(batch)
+            self.given += 1
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: Report) -> list[tuple[Input, Outcome]]:
+        """Return what came of inputs, and put back those of which nothing came."""
         self.given -= 1
-        outcomes = list(report.outcomes)
+        outcomes = list(zip(report.batch, report.outcomes, strict=False))
         missing = list(report.batch[len(outcomes) :])
         if report.died:
             alone = len(report.batch) == 1
@@ -267,21 +269,25 @@ class _Run:
                 self.deaths[item] = self.deaths.get(item, 0) + alone
             lost = [item for item in missing if self.deaths[item] >= 2]
             outcomes += [
-                Outcome(item, 0.0, error=f"{item.path}: the worker process {report.died}, twice") for item in lost
+                (item, Outcome(0.0, error=f"{item.path}: the worker process {report.died}, twice")) for item in lost
             ]
             missing = [item for item in missing if item not in lost]
         self.todo.extendleft(reversed(missing))
         if outcomes:
-            mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
+            mean = sum(outcome.seconds for _, outcome in outcomes) / len(outcomes)
             self.seconds = mean if math.isinf(self.seconds) else 0.5 * (self.seconds + mean)
-        records = [Record.of(self.work, self.out or Path(), outcome) for outcome in outcomes]
-        self.summary.records += records
-        if self.manifest is not None:
-            self.manifest.add(records)
-        if self.bar is not None:
-            self.bar.add(len(records), len(self.summary.failures))
-        for outcome in outcomes:
+        for _, outcome in outcomes:
             if outcome.stops_job:
                 self.summary.stopped = "the job stopped there"
             elif outcome.error and self.fail_fast:
                 self.summary.stopped = "stopped at the first failure, as --fail-fast asks"
+        return outcomes
+
+    def _write_down(self, outcomes: Sequence[tuple[Input, Outcome]]) -> None:
+        records = [Record.of(self.work, item, outcome) for item, outcome in outcomes]
+        self.summary.records += records
+        self.failed += sum(record.error is not None for record in records)
+        if self.manifest is not None:
+            self.manifest.add(records)
+        if self.bar is not None:
+            self.bar.add(len(records), self.failed)

@@ -65,20 +65,18 @@ class Record:
     format: str = field(default=FORMAT)
 
     @classmethod
-    def of(cls, work: Work, out: Path, outcome: Outcome) -> Self:
-        """Return the record of one outcome."""
-        made = outcome.made
-        output = None if made is None or made.output is None else made.output.relative_to(out).as_posix()
+    def of(cls, work: Work, item: Input, outcome: Outcome) -> Self:
+        """Return the record of an input's outcome."""
         return cls(
             verb=work.verb,
-            name=outcome.item.name.as_posix(),
-            input=os.path.abspath(outcome.item.path),
-            output=output,
+            name=item.name.as_posix(),
+            input=os.path.abspath(item.path),
+            output=outcome.output,
             hash=outcome.digest or None,
             key_id=None if work.key is None else work.key.id,
-            nonce=None if made is None or made.nonce is None else made.nonce.hex(),
+            nonce=None if outcome.nonce is None else outcome.nonce.hex(),
             parameters=work.parameters(),
-            facts={} if made is None else dict(made.facts),
+            facts=outcome.facts,
             seconds=round(outcome.seconds, 6),
             error=outcome.error or None,
             input_state=None if outcome.before is None else list(outcome.before),
@@ -126,10 +124,13 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Record]:
 
 def _records(lines: BinaryIO) -> Iterator[Record]:
     known = {field.name for field in fields(Record)}
+    settings: dict[str, Any] = {}
     for line in lines:
         try:
             said = json.loads(line)
             if said["format"] == FORMAT:
+                # Alike from line to line, and the largest part: kept once.
+                settings = said["parameters"] = settings if said["parameters"] == settings else said["parameters"]
                 yield Record(**{name: said[name] for name in known})
         except (ValueError, KeyError, TypeError):
             continue

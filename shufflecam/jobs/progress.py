@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_DRAWN_PER_S = 4
+
+
 class ProgressBar:
     """Shows rate and time left on a terminal, and nothing elsewhere: a log should hold results.
 
@@ -27,7 +30,11 @@ class ProgressBar:
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True), TextColumn("left"), TextColumn("{task.fields[failed]}"),
         )  # fmt: skip
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal or total < 2, transient=True)
+        # Drawing takes time from the workers: a few times a second is enough to read.
+        self._bar = Progress(
+            *columns, console=console, disable=not console.is_terminal or total < 2, transient=True,
+            refresh_per_second=_DRAWN_PER_S,
+        )  # fmt: skip
         self._task = self._bar.add_task(what, total=total, rate="", failed="")
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -91,16 +92,18 @@ class Work(ABC):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one input in a worker.
+    """What came of one input in a worker; plain values, because it is pickled for every input of a job.
 
     Attributes
     ----------
-    item : Input
-        The input.
     seconds : float
         Time that it took.
-    made : Made or None
-        None if it failed.
+    output : str or None
+        What was written, below the output folder, with ``/`` between folders.
+    nonce : bytes or None
+        The frame's, where there is one.
+    facts : dict
+        What the verb has to tell.
     error : str
         One sentence if it failed.
     stops_job : bool
@@ -111,9 +114,10 @@ class Outcome:
         State of the input before it was read, and of the output.
     """
 
-    item: Input
     seconds: float
-    made: Made | None = None
+    output: str | None = None
+    nonce: bytes | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     stops_job: bool = False
     digest: str = ""
@@ -130,13 +134,15 @@ def attempt(do: Do, item: Input, out: Path) -> Outcome:
                 raise JobError(item.problem)
             before = state_of(item.path)
             made = do(item, out)
-            after, digest = None, ""
+            output, after, digest = None, None, ""
             if made.output is not None:
+                output = "/".join(made.output.parts[len(out.parts) :])
                 after, digest = state_of(made.output), made.digest or digest_of(made.output)
     except Exception as error:
         sentence, stops = _told(error, item.path)
-        return Outcome(item, time.perf_counter() - begin, error=sentence, stops_job=stops)
-    return Outcome(item, time.perf_counter() - begin, made, digest=digest, before=before, after=after)
+        return Outcome(time.perf_counter() - begin, error=sentence, stops_job=stops)
+    seconds = time.perf_counter() - begin
+    return Outcome(seconds, output, made.nonce, dict(made.facts), digest=digest, before=before, after=after)
 
 
 def _told(error: Exception, path: Path) -> tuple[str, bool]:
@@ -186,6 +192,9 @@ def files_of(path: Path) -> list[Path]:
 
 def state_of(path: Path) -> State:
     """Return the state of a file, or of a folder's files."""
+    status = os.stat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size, status.st_mtime_ns
     states = [os.stat(file) for file in files_of(path)]
     return sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0)
 

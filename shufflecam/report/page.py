@@ -132,12 +132,11 @@ def _readable(text: str) -> str:
 
 def _summary(job: Job) -> dict[str, Any]:
     """Return what one job's records have in common; several values where settings differed."""
-    settings: dict[str, list[str]] = {}
+    settings: dict[str, dict[str, None]] = {}  # the inner ones are ordered sets
     for record in job.records:
         for name, value in record.parameters.items():
             text = value if isinstance(value, str) else json.dumps(value)
-            if text not in settings.setdefault(name, []):
-                settings[name].append(text)
+            settings.setdefault(name, {})[text] = None
     failed = [record for record in job.records if record.error is not None]
     reasons = Counter((record.error or "").replace(record.input, "").strip(": ") for record in failed)
     labels = Counter(str(record.facts["label"]) for record in job.records if "label" in record.facts)

@@ -1,12 +1,11 @@
 """Pictures and videos to shuffled frames; RAW files shuffled after the fact."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
-from shufflecam.inputs import Input
+from shufflecam.inputs import Input, true_name
 from shufflecam.jobs.work import Do, Made, Work, write_hashed
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class Capture(Work):
             return read_frame(path).shuffle(multiplexer, nonce=nonce_of(where))
 
         def do(item: Input, out: Path) -> Made:
-            where = os.fsencode(item.path.resolve())
+            where = true_name(item.path)
             if is_video(item.path):
                 folder, written = item.output(out, ""), set[Path]()
                 for number, frame in enumerate(video_captured(item.path, where)):

@@ -1,11 +1,10 @@
 """Pictures, RAW files and the frames of videos under a published protection."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shufflecam.inputs import Input
+from shufflecam.inputs import Input, true_name
 from shufflecam.jobs.work import Do, Made, Work
 from shufflecam.parameters import json_parameters
 
@@ -63,7 +62,7 @@ class Protect(Work):
             return protection.protect(image, nonce=seeded_nonce(secret, self.seed, where.hex()))
 
         def do(item: Input, out: Path) -> Made:
-            where = os.fsencode(item.path.resolve())
+            where = true_name(item.path)
             if is_video(item.path):
                 folder, written = item.output(out, ""), set[Path]()
                 for number, image in enumerate(video_frames(item.path)):

@@ -1,11 +1,10 @@
 """Frames into sealed files."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from shufflecam.inputs import Input
+from shufflecam.inputs import Input, true_name
 from shufflecam.jobs.work import Do, Made, Work
 from shufflecam.sealed_frame import frame_metadata
 
@@ -40,7 +39,7 @@ class Seal(Work):
         def nonce_for(use: str, path: Path) -> bytes:
             if self.seed is None:
                 return new_nonce()
-            return seeded_nonce(secret, self.seed, use + os.fsencode(path.resolve()).hex())
+            return seeded_nonce(secret, self.seed, use + true_name(path).hex())
 
         def do(item: Input, out: Path) -> Made:
             frame = read_frame(item.path)

@@ -214,3 +214,18 @@ def test_frames_with_a_key_for_each_channel_are_read(keys: str) -> None:
 def test_channel_keys_say_how_frames_were_shuffled() -> None:
     with pytest.raises(ConversionError, match="leave mask, scheme and pattern out"):
         convert(ResNet().eval(), KEY, SIZE, channel_keys=True, pattern="rows")
+
+
+def test_frames_that_are_none_are_refused_in_one_sentence() -> None:
+    keyed = convert(nn.Sequential(nn.Conv2d(3, 2, 3)), KEY, SIZE)
+    for frames in (torch.rand(3, 4, *SIZE), torch.rand(3, *SIZE), torch.rand(3, 3, *SIZE[::-1])):
+        with pytest.raises(ShuffleCamError, match=r"converted for \(B, 3, 13, 18\) frames, got"):
+            keyed(frames, NONCES)
+    with pytest.raises(ShuffleCamError, match=r"torch tensor \(B, C, H, W\), got ndarray"):
+        keyed(frames_of().numpy(), NONCES)
+
+
+def test_maps_in_natural_order_stay_as_they_are() -> None:
+    keyed, frames = convert(nn.Sequential(nn.Conv2d(3, 2, 3, padding=1)), KEY, SIZE, keys="stem"), frames_of()
+    maps = keyed(shuffled(frames), NONCES)
+    torch.testing.assert_close(maps, keyed.unshuffle(maps, NONCES), rtol=0, atol=0)

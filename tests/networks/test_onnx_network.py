@@ -65,6 +65,16 @@ def test_another_key_in_the_loader_gives_other_answers(tmp_path: Path) -> None:
     assert np.abs(wrong(seen(frames), nonces(2)) - model(frames).numpy()).max() > 1e-3
 
 
+def test_a_network_of_grey_frames_is_exported_too(tmp_path: Path) -> None:
+    keyed = convert(
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(1), nn.Linear(2 * 4 * 5, 3)).eval(), KEY, (6, 7), channels=1
+    )
+    export_onnx(keyed, tmp_path / "grey.onnx")
+    frames = torch.rand(2, 1, 6, 7)
+    answers = OnnxNetwork(tmp_path / "grey.onnx", keyed)(frames, nonces(2))
+    np.testing.assert_allclose(answers, keyed(frames, nonces(2)).detach().numpy(), atol=1e-6)
+
+
 def test_exporting_leaves_the_network_as_it_was(tmp_path: Path) -> None:
     keyed = convert(ResNet().eval(), KEY, SIZE)
     before = {name: dict(vars(module)) for name, module in keyed.named_modules()}
@@ -80,6 +90,15 @@ def test_what_cannot_be_exported_or_loaded_is_named(tmp_path: Path) -> None:
     export_onnx(keyed, path)
     with pytest.raises(ConversionError, match="asks for the table"):
         OnnxNetwork(path, convert(UNet().eval(), KEY, SIZE))
+    with pytest.raises(ConversionError, match=r"none.onnx: there is no such file"):
+        OnnxNetwork(tmp_path / "none.onnx", keyed)
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ConversionError, match=r"text.onnx: onnxruntime cannot read this file"):
+        OnnxNetwork(tmp_path / "text.onnx", keyed)
+    with pytest.raises(ConversionError, match="got Key"):
+        OnnxNetwork(path, KEY)
+    with pytest.raises(ConversionError, match=r"exported for \(B, 3, .* frames, got \(1, 2, 9, 9\)"):
+        OnnxNetwork(path, keyed)(torch.rand(1, 2, 9, 9), nonces(1))
     with pytest.raises(ShuffleCamError, match="nonce"):
         OnnxNetwork(path, keyed)(torch.rand(2, 3, *SIZE), nonces(1))
     with pytest.raises(ConversionError, match="eval"):

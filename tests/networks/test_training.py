@@ -83,6 +83,21 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str
     assert loaded.input_size == (side, side)
 
 
+def test_the_same_weights_give_the_same_file(tmp_path: Path) -> None:
+    tensors = {"b": torch.arange(3.0), "a": torch.ones(2, 1, dtype=torch.int64), "none": torch.zeros(0)}
+    metadata = {"classes": '["ä", "b"]', "model": "x", "size": "7", "epoch": "3", "key": "none"}
+    written = set()
+    for number in range(8):
+        write_tensors(
+            tmp_path / "w.safetensors", tensors, dict(list(metadata.items())[number % 5 :] + list(metadata.items()))
+        )
+        written.add((tmp_path / "w.safetensors").read_bytes())
+    assert len(written) == 1
+    back, told = read_tensors(tmp_path / "w.safetensors")
+    assert told == metadata
+    assert all(torch.equal(back[name], tensor) for name, tensor in tensors.items())
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     config, data = TrainConfig(**FAST, epochs=1), some_images(16, 0)  # type: ignore[arg-type]  # a table
     train(config, out=tmp_path, train_set=data, test_set=data)

@@ -116,6 +116,22 @@ def test_images_done_in_turns_give_the_same_result(monkeypatch):
     torch.testing.assert_close(run(*case), expected)
 
 
+def test_a_later_call_leaves_an_earlier_result_alone():
+    # Both sample into memory that a thread keeps, and a frame of 64 channels may pass the matrix unit.
+    torch.manual_seed(0)
+    first, second = (torch.randn(1, 64, 6, 7), torch.randn(2, 64, 9, 8))
+    weight, bias = torch.randn(32, 64, 3, 3), torch.randn(32)
+
+    def run(x):
+        return deform_conv2d(x, torch.zeros(len(x), 18, *x.shape[2:]), weight, bias, padding=1)
+
+    with torch.inference_mode():
+        result = run(first)
+        kept = result.clone()
+        run(second)
+    assert torch.equal(result, kept)
+
+
 def test_an_empty_batch_and_strided_memory_work():
     x, offset, weight, bias, mask = draw_case(np.random.default_rng(7))
     assert run(x[:0], offset[:0], weight, bias, mask[:0]).shape == (0, 6, 3, 8)

@@ -26,9 +26,11 @@ F32 = torch.float32
 pytestmark = pytest.mark.skipif(not IS_THERE, reason="needs a processor with AMX-FP16")
 
 
-@pytest.fixture(autouse=True)
-def no_layer_is_too_small(monkeypatch):
+@pytest.fixture(autouse=True, params=["halves", "three bytes"])
+def no_layer_is_too_small(monkeypatch, request):
     monkeypatch.setattr("operators.halves._FEWEST_PRODUCTS", 0)
+    fewest = 1 << 40 if request.param == "halves" else 0
+    monkeypatch.setattr("operators.halves_weights._FEWEST_WEIGHTS", fewest)
 
 
 def layer(draw, size, channels=32, maps=48, kernel=3, stride=1, padding=1, dilation=1, mode="zeros"):

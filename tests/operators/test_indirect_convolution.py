@@ -1,5 +1,6 @@
 import copy
 import os
+import pickle
 import subprocess
 import sys
 
@@ -262,6 +263,13 @@ def test_a_used_layer_saves_the_plain_names_and_copies_without_sharing(draw):
     keyed.weight.zero_()
     assert torch.equal(twin(x), y)
     assert repr(keyed) == "KeyedConv2d(6, 20, kernel 3x3, 5x7 -> 3x5, engine=indirect)"
+
+
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda packed: pickle.loads(pickle.dumps(packed))])
+def test_a_copy_of_packed_weights_knows_where_it_lies_itself(twin_of):
+    packed = pack_weights(normal(1, 20, 6, 3, 3), None)
+    assert packed.addresses[1] == packed.blocks.ctypes.data
+    assert twin_of(packed).addresses[1] != packed.addresses[1]
 
 
 @torch.no_grad()

@@ -12,8 +12,9 @@ from scrambler import (
     SecretPickleError,
     ShuffleCamError,
     keyed_permutation,
+    keyed_permutations,
 )
-from scrambler.uniform import uniform_permutation
+from scrambler.uniform import shuffle_segments, uniform_permutation
 
 KEY, NONCE = Key.from_bytes(bytes(range(32))), bytes(range(16))
 
@@ -71,6 +72,55 @@ def test_a_missing_key_is_one_sentence():
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(PermutationError):
         keyed_permutation(KEY, size, NONCE)
+
+
+def test_permutations_drawn_together_are_segments_of_one_stream():
+    sizes = [(5, 7), (1, 1), (700, 800), (0, 3), (2, 3)]
+    drawn = keyed_permutations(KEY, sizes, "layers")
+    seed = KEY.derive("layers", context=b"permutation/v1;size=35,1,560000,0,6;unit=pixel;pattern=frame")
+    order = np.concatenate([np.arange(h * w, dtype=np.uint32) for h, w in sizes])
+    shuffle_segments(order, np.array([h * w for h, w in sizes]), seed)
+    np.testing.assert_array_equal(np.concatenate([p.source for p in drawn]), order)
+    for p, (h, w) in zip(drawn, sizes, strict=True):
+        assert p.shape == (h, w)
+        np.testing.assert_array_equal(p.slot[p.source], np.arange(h * w))
+
+
+def test_format_v1_of_permutations_drawn_together_never_changes():
+    assert [p.source.tolist() for p in keyed_permutations(KEY, [(2, 3), (1, 4)], "layers")] == [
+        [1, 3, 5, 4, 0, 2],
+        [2, 1, 0, 3],
+    ]
+    assert keyed_permutations(KEY, [], "layers") == []
+
+
+def test_permutations_drawn_together_differ_from_one_another_and_with_key_label_and_sizes():
+    size = (64, 64)
+    flipped = Key.from_bytes(bytes([KEY.to_bytes()[0] ^ 128]) + KEY.to_bytes()[1:])
+    tables = [
+        p.source
+        for p in (
+            *keyed_permutations(KEY, [size, size], "layers"),
+            *keyed_permutations(flipped, [size, size], "layers"),
+            *keyed_permutations(KEY, [size, size], "others"),
+            *keyed_permutations(KEY, [size, size, size], "layers"),
+            keyed_permutation(KEY, size, label="layers"),
+        )
+    ]
+    for i, one in enumerate(tables):
+        for other in tables[:i]:
+            # Equal places are Poisson(1): more than 10 have odds of 1e-8.
+            assert np.count_nonzero(one == other) <= 10
+
+
+def test_permutations_drawn_together_need_a_key_possible_sizes_and_no_readout():
+    with pytest.raises(MissingKeyError, match="a keyed permutation needs key="):
+        keyed_permutations(None, [(2, 3)], "layers")
+    with pytest.raises(NonceError, match="a readout needs nonce="):
+        keyed_permutations(KEY, [(2, 3)], "readout")
+    for sizes in ([(-2, -3)], [(2**16, 2**15), (2**16, 2**15)]):
+        with pytest.raises(PermutationError):
+            keyed_permutations(KEY, sizes, "layers")
 
 
 CHAIN = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sensor import Camera, CaptureError, Scene, measure_emva1288, sensor_preset
+from sensor import Camera, CaptureError, Scene, bands, measure_emva1288, sensor_preset
 from sensor.adc import convert
 from sensor.cfa import QUAD_BAYER, X_TRANS, cfa_tile, sample_mosaic
 from sensor.common_chain import charge_with_noise, expected_electrons
@@ -344,6 +344,37 @@ def test_a_camera_that_changes_its_size_keeps_no_stale_maps():
     for shape in ((24, 32), (40, 30), (24, 32)):
         scene = Scene.from_array(np.full(shape, 0.4))
         np.testing.assert_array_equal(camera.capture(scene).mosaic, Camera("imx477", seed=5).capture(scene).mosaic)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("width", [38, 1302])
+def test_a_picture_of_codes_is_captured_as_the_light_that_its_table_makes_of_it(dtype, channels, width):
+    rng = np.random.default_rng(7)
+    table = rng.random(np.iinfo(dtype).max + 1, np.float32)
+    codes = rng.integers(0, table.size, (25, width, *channels), dtype)
+    # From a larger picture, so that rows do not follow one another in memory, and with rows and columns to be cut off.
+    wider = np.zeros((25, width + 7, *channels), dtype)
+    wider[:, 3 : width + 3] = codes
+    picture, light = Scene(wider[:, 3 : width + 3], table), Scene.from_array(table[codes])
+    np.testing.assert_array_equal(picture.rows(3, 9), light.rows(3, 9))
+    for exposure_s in (0.01, 1e-5):
+        np.testing.assert_array_equal(
+            Camera("imx477").capture(picture, exposure_s).mosaic, Camera("imx477").capture(light, exposure_s).mosaic
+        )
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize(("height", "width", "step"), [(3000, 4000, 2), (1501, 900, 6), (5, 1 << 21, 4), (1, 3, 1)])
+def test_large_bands_cover_every_row_once_in_whole_periods(monkeypatch, threads, height, width, step):
+    monkeypatch.setattr(bands, "get_num_threads", lambda: threads)
+    seen = []
+    bands.for_each_band(height, width, step, lambda first, end: seen.append((first, end)), band_px=None)
+    seen.sort()
+    assert [first for first, _ in seen] == [0, *(end for _, end in seen[:-1])]
+    assert seen[-1][1] == height
+    assert all(first % step == 0 for first, _ in seen)
+    assert len(seen) <= (1 if threads == 1 else bands.SHARES * threads)
 
 
 def test_grey_scenes_and_grey_pictures_are_colour_scenes_with_equal_channels(quiet):

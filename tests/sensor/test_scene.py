@@ -7,6 +7,7 @@ from PIL import Image
 
 from scrambler.errors import ShuffleCamError
 from sensor import Scene, SceneError, srgb_decode, srgb_encode
+from sensor.image_file import read_image
 from sensor.srgb import XYZ_FROM_SRGB, srgb_table
 
 RNG = np.random.default_rng(8)
@@ -83,6 +84,19 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
         8: PHOTO[:, ::-1].transpose(1, 0, 2),
     }[orientation]
     np.testing.assert_allclose(scene_pixels(Scene.from_image(tmp_path / "a.png")), exact_linear(turned, 255), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["colour", "progressive", "RGB inside", "turned", "grey", "CMYK"])
+def test_jpegs_of_every_kind_are_read_as_they_look(tmp_path, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.fromarray(PHOTO).convert({"grey": "L", "CMYK": "CMYK"}.get(kind, "RGB"))
+    options = {"progressive": {"progressive": True}, "RGB inside": {"keep_rgb": True}, "turned": {"exif": exif}}
+    picture.save(tmp_path / "a.jpg", quality=100, **options.get(kind, {}))
+    decoded = cv2.imread(str(tmp_path / "a.jpg"), cv2.IMREAD_COLOR)[:, :, ::-1]
+    found = read_image(tmp_path / "a.jpg")
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, decoded[:, :, 0] if kind == "grey" else decoded)
 
 
 def picture_bytes(suffix):

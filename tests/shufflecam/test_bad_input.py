@@ -1,4 +1,4 @@
-"""Bad input: one sentence on standard error, status 1, nothing written."""
+"""Bad input: one sentence on standard error, status 1, or 2 for wrong usage; nothing written."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ import tifffile
 from scrambler import Key
 
 
-def assert_refused(typed, *words: object) -> None:
-    assert typed.status == 1
+def assert_refused(typed, *words: object, status: int = 1) -> None:
+    assert typed.status == status
     assert typed.out == ""
     assert typed.err.startswith("shufflecam: ")
     assert typed.err.count("\n") == 1
@@ -100,16 +100,56 @@ def test_a_frame_too_small_for_dng_is_named(run, key_file: Path, tmp_path: Path,
     assert_refused(run("capture", path, "--key", key_file, "--out", out), "tiny.png", "small")
 
 
+def test_an_unknown_sensor_is_named(run, photo: Path, key_file: Path, out: Path) -> None:
+    assert_refused(run("capture", photo, "--key", key_file, "--out", out, "--sensor", "imx0"), "imx0")
+
+
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [("--sensor", "imx0"), ("--pattern", "spiral"), ("--unit", "brick"), ("--exposure", "-1")],
+    ("arguments", "word"),
+    [
+        (("--pattern", "spiral"), "spiral"),
+        (("--pattern", "tiles:0"), "tiles:0"),
+        (("--unit", "brick"), "brick"),
+        (("--stage", "mid"), "mid"),
+        (("--exposure", "-1"), "--exposure"),
+        (("--exposure", "long"), "--exposure"),
+        (("--gain", "0"), "gain"),
+        (("--lens", "blur_px=-1"), "blur_px"),
+        (("--hdr", "1"), "--hdr"),
+        (("--blur", "1"), "--blur"),
+        (("--jobs", "0"), "--jobs"),
+        (("--seed", "-1"), "--seed"),
+    ],
 )
-def test_unknown_options_are_named(run, photo: Path, key_file: Path, out: Path, option: str, value: str) -> None:
-    assert_refused(run("capture", photo, "--key", key_file, "--out", out, option, value), value)
+def test_values_that_no_option_takes_are_wrong_usage_whatever_the_files(
+    run, key_file: Path, out: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    assert_refused(run("capture", "none.png", "--key", key_file, "--out", out, *arguments), word, status=2)
+
+
+def test_what_typer_refuses_is_one_line_too(run, photo: Path, key_file: Path) -> None:
+    assert_refused(run("capture", photo, "--key", key_file), "--out", "shufflecam capture --help", status=2)
+    assert_refused(run("fly"), "fly", "shufflecam --help", status=2)
+    bare = run()
+    assert (bare.status, bare.out, "keygen" in bare.err) == (2, "", True)
+
+
+def test_a_warning_waits_until_the_inputs_are_found(run, key_file: Path, out: Path) -> None:
+    for arguments in (("capture", "--pattern", "rows"), ("protect", "--scheme", "le")):
+        assert_refused(run(*arguments, "none.png", "--key", key_file, "--out", out), "none.png")
+
+
+def test_a_folder_of_plain_pictures_has_nothing_to_label(run, photo: Path) -> None:
+    assert_refused(run("label", photo.parent), photo.parent, "captured or protected first")
+
+
+def test_the_demo_blames_no_picture_for_an_unknown_sensor(run, photo: Path, out: Path) -> None:
+    assert_refused(run("demo", photo, "--sensor", "imx0", "--out", out), "shufflecam: there is no sensor preset 'imx0'")
 
 
 def test_unknown_networks_and_damaged_weights_are_named(run, frame_file: Path, key_file: Path, tmp_path: Path) -> None:
     assert_refused(run("label", frame_file, "--key", key_file, "--model", "cifar10-magic"), "cifar10-magic")
     (tmp_path / "w.safetensors").write_bytes(b"not weights")
     assert_refused(run("label", frame_file, "--key", key_file, "--model", tmp_path / "w.safetensors"), "w.safetensors")
+    assert_refused(run("label", frame_file, "--key", key_file, "--model", key_file), key_file, "end in .safetensors")
     assert_refused(run("evaluate", "--data", tmp_path / "nowhere"), "nowhere")

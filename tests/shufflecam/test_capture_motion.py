@@ -96,7 +96,7 @@ def test_a_readout_that_tears_rows_apart_before_the_converters_has_no_motion(
     run, key_file: Path, clip: Path, tmp_path: Path, how
 ):
     done = run("capture", clip, "--key", key_file, "--stage", "pre-adc", "--motion", "--out", tmp_path / "out", *how)
-    assert done.status == 1
+    assert done.status == 2
     assert "--motion before the converters needs a pattern that keeps rows together" in done.err
     assert not (tmp_path / "out").exists()
 
@@ -147,7 +147,7 @@ def test_merged_exposures_see_what_one_cannot(run, key_file: Path, tmp_path: Pat
 )
 def test_impossible_exposures_are_refused(run, key_file: Path, clip: Path, tmp_path: Path, options, sentence):
     done = run("capture", clip, "--key", key_file, "--out", tmp_path / "out", *options)
-    assert done.status == 1
+    assert done.status == 2
     assert sentence in done.err
     assert not (tmp_path / "out").exists()
 

@@ -274,17 +274,17 @@ def test_a_key_that_changes_midway_stops_the_job(run, key_file: Path, tmp_path: 
         Image.fromarray(picture(seed=number)).save(tmp_path / "in" / f"{number:02}.png")
     first, content = Key.load(key_file).id, key_file.read_bytes()
     other = Key.generate()
-    take, seen = engine._Run._take, []
+    write_down, seen = engine._Run._write_down, []
 
-    def take_and_change(self, report) -> None:
-        take(self, report)
-        seen.append(report)
+    def write_down_and_change(self, outcomes) -> None:
+        write_down(self, outcomes)
+        seen.append(outcomes)
         if len(seen) == 2:
             key_file.unlink()
             if change == "replaced":
                 other.save(key_file)
 
-    monkeypatch.setattr(engine._Run, "_take", take_and_change)
+    monkeypatch.setattr(engine._Run, "_write_down", write_down_and_change)
     arguments = ("capture", tmp_path / "in", "--key", key_file, "--out", tmp_path / "out", "--jobs", 1)
     done = run(*arguments)
     assert (done.status, done.err.count("\n")) == (3, 1)

@@ -44,6 +44,32 @@ def test_names_come_back_as_they_are(run, photo: Path, key_file: Path, tmp_path:
     assert run("show", out, "--key", key_file, "--out", tmp_path / "fig[bold].png").status == 0
 
 
+def test_names_that_differ_in_case_alone_are_two_where_the_output_folder_tells_them_apart(
+    run, photo: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = photo.with_name(photo.name.swapcase())
+    if twin.exists():
+        pytest.skip("this file system takes both for one name")
+    shutil.copy(photo, twin)
+    arguments = ("capture", photo.parent, "--key", key_file, "--out", tmp_path / "out")
+    assert run(*arguments).status == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.dng")} == {"a.png.dng", "A.PNG.dng"}
+    monkeypatch.setattr("shufflecam.inputs._folds_case", lambda folder: True)
+    typed = run(*arguments)
+    assert (typed.status, "same output name" in typed.err) == (1, True)
+
+
+def test_files_of_one_name_in_two_folders_need_two_output_folders(
+    run, photo: Path, key_file: Path, tmp_path: Path
+) -> None:
+    twin = tmp_path / "elsewhere" / photo.name
+    twin.parent.mkdir()
+    shutil.copy(photo, twin)
+    typed = run("capture", photo, twin, "--key", key_file, "--out", tmp_path / "out")
+    assert (typed.status, "each with its own --out" in typed.err) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_seeded_nonces_and_noise_follow_from_the_path_alone(run, photo: Path, key_file: Path, tmp_path: Path) -> None:
     twin = tmp_path / "elsewhere" / photo.name
     twin.parent.mkdir()

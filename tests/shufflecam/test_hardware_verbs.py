@@ -63,7 +63,7 @@ def test_emulate_gives_the_frame_of_capture_with_the_same_seed(run, key_file, od
 def test_emulate_without_a_key_reads_naturally_and_wants_no_pattern(run, odd, tmp_path) -> None:
     assert run("emulate", odd, "--out", tmp_path / "out").out.startswith("plain: ")
     typed = run("emulate", odd, "--pattern", "rows", "--out", tmp_path / "other")
-    assert (typed.status, typed.err.count("\n")) == (1, 1)
+    assert (typed.status, typed.err.count("\n")) == (2, 1)
     assert "give --key too" in typed.err
     assert not (tmp_path / "other").exists()
 
@@ -75,13 +75,12 @@ def test_emulate_without_a_key_reads_naturally_and_wants_no_pattern(run, odd, tm
         (("--unit", "row"), "no unit 'row'"),
         (("--generator", "aes"), "no generator 'aes'"),
         (("--stage", "mid"), "stage must be one of post-adc, pre-adc"),
-        (("--sensor", "none"), "no sensor preset 'none'"),
-        (("--exposure", "-1"), "exposure_s must be a number"),
+        (("--exposure", "-1"), "'--exposure'"),
     ],
 )
 def test_emulate_says_what_is_wrong_and_writes_nothing(run, key_file, odd, tmp_path, wrong, sentence) -> None:
     typed = run("emulate", odd, "--key", key_file, *wrong, "--out", tmp_path / "out")
-    assert typed.status == 1
+    assert typed.status == 2
     assert sentence in typed.err
     assert not (tmp_path / "out").exists()
 
@@ -120,7 +119,7 @@ def test_the_commands_in_the_exported_readme_can_be_copied(run, tmp_path) -> Non
 )
 def test_rtl_says_what_is_wrong_and_writes_nothing(run, tmp_path, wrong, sentence) -> None:
     typed = run("rtl", *wrong, "--out", tmp_path / "out")
-    assert (typed.status, typed.err.count("\n")) == (1, 1)
+    assert (typed.status, typed.err.count("\n")) == (2, 1)
     assert sentence in typed.err
     assert not (tmp_path / "out").exists()
 
@@ -157,25 +156,26 @@ def test_a_stream_becomes_a_folder_of_frames_and_folders_are_jobs(run, key_file,
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "status", "sentence"),
     [
         (
             ("--size", "44x31"),
+            1,
             "cut short: 44 x 31 photosites of 10 bits, packing mipi, take 1705 octets, and it has 1650",
         ),
-        (("--size", "40x30"), "not a whole number of frames"),
-        (("--size", "44"), "--size is WIDTHxHEIGHT"),
-        (("--size", "44x30", "--bits", 11), "MIPI packing has 8, 10, 12 or 14 bits, got 11"),
-        (("--size", "44x30", "--packing", "zip"), "no packing 'zip': choose one of mipi, words, dense"),
-        (("--packing", "zip"), "no packing 'zip'"),
-        (("--size", "44x30", "--pattern", "RGXX"), "'RGXX' is not known"),
-        ((), "frame.bin: not a RAW file"),
+        (("--size", "40x30"), 1, "not a whole number of frames"),
+        (("--size", "44"), 2, "--size is WIDTHxHEIGHT"),
+        (("--size", "44x30", "--bits", 11), 2, "MIPI packing has 8, 10, 12 or 14 bits, got 11"),
+        (("--size", "44x30", "--packing", "zip"), 2, "no packing 'zip': choose one of mipi, words, dense"),
+        (("--packing", "zip"), 2, "no packing 'zip'"),
+        (("--size", "44x30", "--pattern", "RGXX"), 2, "'RGXX' is not known"),
+        ((), 1, "frame.bin: not a RAW file"),
     ],
 )
-def test_raw_says_what_is_wrong_and_writes_nothing(run, tmp_path, wrong, sentence) -> None:
+def test_raw_says_what_is_wrong_and_writes_nothing(run, tmp_path, wrong, status, sentence) -> None:
     (tmp_path / "frame.bin").write_bytes(bytes(1650))
     typed = run("raw", tmp_path / "frame.bin", *wrong, "--out", tmp_path / "out")
-    assert (typed.status, typed.err.count("\n")) == (1, 1)
+    assert (typed.status, typed.err.count("\n")) == (status, 1)
     assert sentence in typed.err
     assert not (tmp_path / "out").exists()
 

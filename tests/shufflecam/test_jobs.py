@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,8 +24,10 @@ from scrambler import Key
 from scrambler.files import sweep_temporaries
 from shufflecam.inputs import Input, expand
 from shufflecam.jobs import MANIFEST, JobError, JobKey, Made, Settings, Work, read_manifest, run_job
-from shufflecam.jobs.engine import Summary
-from shufflecam.jobs.work import Do, write_hashed
+from shufflecam.jobs.crews import Report
+from shufflecam.jobs.engine import Summary, _Run
+from shufflecam.jobs.manifest import Manifest, Record
+from shufflecam.jobs.work import Do, Outcome, write_hashed
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "import sys; from shufflecam.cli import main; sys.exit(main())"]
@@ -127,6 +131,59 @@ def test_half_a_line_of_a_killed_job_is_skipped_and_does_not_spoil_the_next(tmp_
         file.write('null\n[]\n{"format": "shufflecam-manifest/2"}\n{"format": "shufflecam-manifest/1"}\n\xff\n')
     assert set(read_manifest(tmp_path / "out")) == {"a.txt", "b.txt"}
     assert read_manifest(tmp_path) == {}
+
+
+def test_outputs_are_named_below_the_folder_however_it_is_given(tmp_path: Path, monkeypatch) -> None:
+    items = texts(tmp_path / "in", {"a.txt": "a", "deep/er/b.txt": "b"})
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    for out in (Path(), Path("../out"), tmp_path / "out"):
+        summary = run_job(Copy(), items, out, Settings(overwrite=True))
+        assert [record.output for record in summary.done] == ["a.txt.copy", "deep/er/b.txt.copy"]
+    assert len(run_job(Copy(), items, Path("../out")).kept) == 2
+
+
+def test_settings_are_kept_once_for_all_records(tmp_path: Path) -> None:
+    for tag, names in (("", "ab"), ("!", "cd")):
+        run_job(Copy(tag=tag), texts(tmp_path / tag, {f"{name}.txt": name for name in names}), tmp_path / "out")
+    a, b, c, d = (record.parameters for record in read_manifest(tmp_path / "out").values())
+    assert a is b
+    assert c is d
+    assert (a, c) == ({"tag": ""}, {"tag": "!"})
+
+
+def test_workers_get_more_before_what_they_did_is_written_down(tmp_path: Path) -> None:
+    happened: list[str] = []
+
+    class Crew:
+        size = 1
+        batch: Sequence[Input] = ()
+
+        def free(self) -> int:
+            return 0 if self.batch else 1
+
+        def give(self, batch: Sequence[Input]) -> None:
+            happened.append("give")
+            self.batch = batch
+
+        def collect(self) -> list[Report]:
+            batch, self.batch = self.batch, ()
+            return [Report(batch, [Outcome(1.0) for _ in batch])]
+
+        def close(self) -> None:
+            pass
+
+    class Book(Manifest):
+        def add(self, records: list[Record]) -> None:
+            happened.append("write")
+            super().add(records)
+
+    items = texts(tmp_path / "in", {f"{n}.txt": "x" for n in range(3)})
+    summary = Summary()
+    with Book(tmp_path / "out") as book:
+        _Run(Copy(), summary, deque(items), Crew(), book, None, fail_fast=False).run()
+    assert happened == ["give", "give", "write", "give", "write", "write"]
+    assert names(summary) == sorted(read_manifest(tmp_path / "out")) == ["0.txt", "1.txt", "2.txt"]
 
 
 def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_what_cannot_be_undone_is_not(run, photo: Path, key_file: Path, tmp_path
 )
 def test_wrong_arguments_are_named(run, photo: Path, tmp_path: Path, arguments, words) -> None:
     typed = run("protect", photo, *arguments, "--out", tmp_path / "out")
-    assert (typed.status, typed.out, typed.err.count("\n")) == (1, "", 1)
+    assert (typed.status, typed.out, typed.err.count("\n")) == (2, "", 1)
     for word in words:
         assert word in typed.err
     assert not (tmp_path / "out").exists()

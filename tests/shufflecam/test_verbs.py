@@ -105,7 +105,7 @@ def test_show_draws_what_is_known(run, photo: Path, frame_file: Path, key_file: 
         assert run("show", *arguments, "--out", tmp_path / name).status == 0
     widths = {name: cv2.imread(str(tmp_path / name)).shape[1] for name in ("key.png", "none.png", "photo.png")}
     assert widths["key.png"] == widths["photo.png"] == 4 * widths["none.png"]
-    assert run("show", photo, "--out", tmp_path / "figure.jpg").status == 1
+    assert run("show", photo, "--out", tmp_path / "figure.jpg").status == 2
 
 
 def test_sensors_and_models_are_listed(run) -> None:
