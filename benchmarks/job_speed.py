@@ -4,8 +4,7 @@ Run ``python -m benchmarks.job_speed``; the table goes to the screen and benchma
 of 500 x 375 are made from the photographs of the data folder. Decoding alone is OpenCV in as many processes as the job
 has workers; a job's rate is that of its workers after the first quarter, as its manifest's times have it, so the start
 of the interpreter is left out on both sides, and given apart. Rates are taken on the file system of TMPDIR, then on one
-in memory, where there is one, which leaves the disk out. A job's outputs are removed before the next one begins, which
-would otherwise share the machine with the system that writes them back.
+in memory, where there is one, which leaves the disk out. A job's outputs are removed before the next one begins.
 """
 
 import argparse

@@ -12,6 +12,7 @@ from torch import nn
 from networks.affine import AffineReading, reading_of
 from networks.channel_keys import ChannelReading, join_channels
 from networks.conversion import Conversion
+from networks.engine_choice import ENGINES
 from networks.errors import ConversionError
 from networks.keyed import KeyedNetwork
 from networks.masked import MaskReading
@@ -36,6 +37,7 @@ def convert(
     channel_keys: bool = False,
     scheme: Scheme | str | None = None,
     codes: str = "uint8",
+    engine: str = "auto",
 ) -> KeyedNetwork:
     """Return the keyed twin of a plain network.
 
@@ -80,6 +82,11 @@ def convert(
     codes : {"uint8", "uint16"}
         With ``scheme``: type of the plain images, where protected values (whole numbers of 32 bits, real numbers) do
         not tell.
+    engine : {"auto", "indirect", "gather"}
+        "auto": each layer by what is fast for it. "indirect": every convolution reads through its table, so that no
+        feature map lies in natural order even for a moment, also where a layer of few channels would be faster
+        otherwise; what that engine cannot take (other types than float32, GPUs, gradients) goes by "gather". "gather":
+        PyTorch's own operations only.
 
     Returns
     -------
@@ -90,13 +97,15 @@ def convert(
     ------
     ConversionError
         If the model can't be traced, can't run at this size, or has a layer that no gather table can express; the
-        message names the layer and the reason. Also for ``keys`` or ``codes`` that do not exist, and schemes that a
-        network cannot read.
+        message names the layer and the reason. Also for ``keys``, ``codes`` or an ``engine`` that do not exist, and
+        schemes that a network cannot read.
     WrongKeyError
         If the scheme has another key.
     """
     if keys not in KEYS:
         raise ConversionError(f"keys must be one of {', '.join(KEYS)}; got {keys!r}")
+    if engine not in ENGINES:
+        raise ConversionError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")
     if not (isinstance(input_size, list | tuple) and len(input_size) == 2 and all(type(n) is int for n in input_size)):
         raise ConversionError(f"input_size must be (height, width) in pixels; got {input_size!r}")
     input_size = (input_size[0], input_size[1])
@@ -119,4 +128,4 @@ def convert(
     if channel_keys:
         join_channels(conversion)
     output = conversion.run()
-    return KeyedNetwork(conversion, multiplexer, channels, input_size, output, reading)
+    return KeyedNetwork(conversion, multiplexer, channels, input_size, output, reading, engine)

@@ -1,5 +1,6 @@
 """A converted network: it reads shuffled frames, each under its own nonce."""
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
@@ -7,12 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from networks.affine import AffineReading
 from networks.channel_keys import ChannelReading
 from networks.conversion import Conversion, Outputs
+from networks.engine_choice import engine_setting
 from networks.errors import ConversionError, LockedError
 from networks.keyed_layer import KeyedLayer, LockedLayer, OrdersOf
 from networks.layout import Layout, groups_of
@@ -46,6 +48,8 @@ class KeyedNetwork(nn.Module):
     ----------
     channels : int
         Channels of the frames it reads.
+    engine : str
+        What its layers run by: "auto", "indirect" or "gather"; see :func:`networks.convert`.
     input_size : tuple of int
         Their height and width, in pixels.
     key_id : str
@@ -58,7 +62,7 @@ class KeyedNetwork(nn.Module):
 
     def __init__(
         self, conversion: Conversion, multiplexer: Multiplexer, channels: int, input_size: tuple[int, int],
-        output: Outputs, reading: AffineReading | ChannelReading | MaskReading | None = None,
+        output: Outputs, reading: AffineReading | ChannelReading | MaskReading | None = None, engine: str = "auto",
     ) -> None:  # fmt: skip
         super().__init__()
         root = conversion.root
@@ -70,6 +74,7 @@ class KeyedNetwork(nn.Module):
         self._layers = tuple(conversion.layers)
         self._output = output
         self._reading = reading
+        self.engine = engine
         self._guard = FixedNonceGuard()
         self.masked = conversion.mask is not None
         for name, child in root.named_children():
@@ -98,6 +103,10 @@ class KeyedNetwork(nn.Module):
                 keyed = layer.build(present.get(layer.name), orders)
             except OperatorError as error:
                 raise ConversionError(f"layer {layer.name!r} can't be converted: {error}") from error
+            for part in keyed.modules():
+                setting = engine_setting(part, self.engine)
+                if setting is not None:
+                    setattr(part, *setting)
             self._put(layer.name, keyed)
             built.append((layer, keyed))
         return built
@@ -146,7 +155,9 @@ class KeyedNetwork(nn.Module):
 
     def _link(self) -> None:
         """Compile the graph over this module's own layers, fused where it can, without registering them again."""
-        object.__setattr__(self, "_run", fuse_graph(self, self._graph))
+        fused = self.engine != "gather"
+        run = fuse_graph(self, self._graph) if fused else fx.GraphModule(self, copy.deepcopy(self._graph))
+        object.__setattr__(self, "_run", run)
         read = [str(node.target) for node in self._graph.nodes if node.op == "get_attr"]
         object.__setattr__(self, "_watch", Watch(self, read))
 

@@ -17,22 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
+from networks.engine_choice import engine_setting
 from networks.errors import ConversionError
 from networks.keyed import KeyedNetwork, Nonces
 from networks.tracing import PROBE_BATCH
-from operators import (
-    KeyedAdaptiveAvgPool2d,
-    KeyedAdaptiveMaxPool2d,
-    KeyedAvgPool2d,
-    KeyedConv2d,
-    KeyedMaxPool2d,
-)
 from operators.modules import KeyedModule
 from scrambler import nonces_for
 from scrambler.files import write_atomically
 
 FRAMES, SLOT = "frames", "input_slot"
-_POOLS = (KeyedMaxPool2d, KeyedAvgPool2d, KeyedAdaptiveAvgPool2d, KeyedAdaptiveMaxPool2d)
 _OPSET = 17
 
 
@@ -122,10 +115,10 @@ def _portable(network: KeyedNetwork) -> Iterator[None]:
     """Let every layer run by PyTorch alone, as an exporter can follow it."""
     changed: list[tuple[nn.Module, str, Any]] = []
     for module in network.modules():
-        name, value = ("tries_indirect", False) if isinstance(module, KeyedConv2d) else ("engine", "gather")
-        if isinstance(module, (KeyedConv2d, *_POOLS)):
-            changed.append((module, name, getattr(module, name)))
-            setattr(module, name, value)
+        setting = engine_setting(module, "gather")
+        if setting is not None:
+            changed.append((module, setting[0], getattr(module, setting[0])))
+            setattr(module, *setting)
     # The fused attention that inference takes has no ONNX form.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -6,7 +6,7 @@ import io
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +187,7 @@ def test_errors_and_their_tracebacks_hold_no_secret(network: nn.Module, frame: R
     (tmp_path / "b.sealed").write_bytes((tmp_path / "a.sealed").read_bytes()[:-1])
     p, keyed = keyed_permutation(KEY, SIZE, NONCE), convert(network, KEY, SIZE)
     s = scheme("shuffle+mask", key=KEY)
-    failing = [
+    failing: list[Callable[[], object]] = [
         lambda: frame.unshuffle(other),
         lambda: open_sealed(tmp_path / "a.sealed", KEY),
         lambda: open_sealed(tmp_path / "b.sealed", other),

@@ -234,7 +234,7 @@ def test_bad_calls_are_named() -> None:
     keyed = convert(nn.Sequential(nn.Conv2d(3, 1, 3)), KEY, (5, 5))
     with pytest.raises(ShuffleCamError, match="nonce"):
         keyed(torch.rand(1, 3, 5, 5))
-    with pytest.raises(ShuffleCamError, match=r"converted for \(B, C, 5, 5\)"):
+    with pytest.raises(ShuffleCamError, match=r"converted for \(B, 3, 5, 5\)"):
         keyed(torch.rand(1, 3, 6, 5), nonce=new_nonces(1))
     with pytest.raises(ShuffleCamError, match="2 frames"):
         keyed(torch.rand(2, 3, 5, 5), nonce=new_nonces(1))

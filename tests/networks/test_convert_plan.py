@@ -126,7 +126,7 @@ def test_another_key_does_not_unlock() -> None:
 
 def test_a_wrong_frame_size_names_the_right_one() -> None:
     keyed = convert(ResNet().eval(), KEY, SIZE)
-    with pytest.raises(ShuffleCamError, match=r"converted for \(B, C, 13, 18\)"):
+    with pytest.raises(ShuffleCamError, match=r"converted for \(B, 3, 13, 18\)"):
         keyed(torch.rand(1, 3, 18, 13), nonce=NONCES[:1])
 
 
