@@ -182,8 +182,11 @@ def zoom(
     draws = torch.rand((count, 3), generator=generator, dtype=torch.float64)
     for n, (enlarged, down, right) in enumerate(draws.tolist()):
         scale = math.exp((2 * enlarged - 1) * math.log(factor))
-        rows, columns = _zoomed(height, size[0], scale, down), _zoomed(width, size[1], scale, right)
-        inside = (rows.inside[:, None] & columns.inside[None, :]).to(images.device)
+        rows, columns = (
+            _Places(*(part.to(images.device) for part in _zoomed(length, kept, scale, place)))
+            for length, kept, place in ((height, size[0], down), (width, size[1], right))
+        )
+        inside = rows.inside[:, None] & columns.inside[None, :]
         picture = _interpolated(_interpolated(images[n].float(), rows, 1), columns, 2).round().to(images.dtype)
         mask = masks[n][rows.nearest][:, columns.nearest]
         out[n] = torch.where(inside, picture, out[n])
@@ -219,5 +222,5 @@ def _zoomed(length: int, kept: int, scale: float, place: float) -> _Places:
 
 def _interpolated(picture: Tensor, places: _Places, axis: int) -> Tensor:
     """Read one axis of a picture (C, H, W)."""
-    share = places.share.to(picture.device).view(-1, *(1,) * (2 - axis))
+    share = places.share.view(-1, *(1,) * (2 - axis))
     return torch.lerp(picture.index_select(axis, places.before), picture.index_select(axis, places.after), share)

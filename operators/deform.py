@@ -186,7 +186,9 @@ def _borrow(name: str, count: int, dtype: torch.dtype) -> Tensor:
     """
     if count > _MOST_BORROWED:
         return torch.empty(count, dtype=dtype)
-    return torch.from_numpy(scratch(name, count * dtype.itemsize // 4)).view(dtype)[:count]
+    floats = count * dtype.itemsize // 4
+    # Cut first: what a call with another type left may be no whole number of these.
+    return torch.from_numpy(scratch(name, floats)[:floats]).view(dtype)
 
 
 # Weights on the matrix unit, and the address and version that they were packed from; gone with the tensors.

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from scrambler.errors import ShuffleCamError
 
@@ -91,7 +92,8 @@ def expand(
         else:
             raise ShuffleCamError(f"no such file or folder: {path}")
     taken: dict[str, Path] = {}
-    folds = skip is not None and _folds_case(skip)
+    names = {item.name.as_posix() for item in found.values()}
+    folds = skip is not None and len({name.casefold() for name in names}) < len(names) and _folds_case(skip)
     for item in found.values():
         name = item.name.as_posix()
         other = taken.setdefault(name.casefold() if folds else name, item.path)
@@ -104,10 +106,14 @@ def expand(
 
 
 def _folds_case(folder: Path) -> bool:
-    """Tell whether A.jpg and a.jpg are one file in a folder that need not exist yet, by the case of its own path."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    other = Path(str(there).swapcase())
-    return other != there and other.exists() and other.samefile(there)
+    """Tell whether A.jpg and a.jpg are one file in a folder that need not exist yet.
+
+    Asked with a file that is gone at once: a memory card that takes both for one is mounted where they are two.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    with suppress(OSError), NamedTemporaryFile(prefix=".case-", dir=there) as probe:
+        return os.path.exists(there / Path(probe.name).name.swapcase())
+    return False  # nothing can be written there, as the job will tell
 
 
 def _same_folder(one: Path, other: Path) -> bool:

@@ -233,9 +233,11 @@ class _Run:
             self._give()
             while self.given or (self.todo and not self.summary.stopped):
                 taken = [self._take(report) for report in self.crew.collect()]
-                self._give()  # before anything is written down, so that no worker waits for it
-                for outcomes in taken:
-                    self._write_down(outcomes)
+                try:
+                    self._give()  # before anything is written down, so that no worker waits for it
+                finally:
+                    for outcomes in taken:
+                        self._write_down(outcomes)
                 if not self.summary.stopped:
                     watch.check()
         except KeyboardInterrupt:

@@ -132,6 +132,14 @@ def test_a_later_call_leaves_an_earlier_result_alone():
     assert torch.equal(result, kept)
 
 
+def test_a_call_in_float64_follows_one_in_float32_of_odd_size():
+    # Both use the memory that a thread keeps, which holds an odd number of float32 after the first.
+    for width, dtype in ((1800, torch.float32), (2, torch.float64)):
+        x = torch.arange(width, dtype=dtype).reshape(1, 1, 1, width)
+        offset, weight = torch.zeros(1, 2, 1, width, dtype=dtype), torch.ones(1, 1, 1, 1, dtype=dtype)
+        assert torch.equal(deform_conv2d(x, offset, weight), x)
+
+
 def test_an_empty_batch_and_strided_memory_work():
     x, offset, weight, bias, mask = draw_case(np.random.default_rng(7))
     assert run(x[:0], offset[:0], weight, bias, mask[:0]).shape == (0, 6, 3, 8)

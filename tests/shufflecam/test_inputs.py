@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sensor import SceneError
-from shufflecam.inputs import true_name
+from shufflecam.inputs import _folds_case, true_name
 from shufflecam.sources import quiet_decoders
 
 
@@ -53,3 +53,19 @@ def test_what_a_decoder_says_is_heard_once_and_not_shown(tmp_path: Path, capfd: 
     assert capfd.readouterr().err == ""
     os.write(2, b"shown again\n")
     assert capfd.readouterr().err == "shown again\n"
+
+
+def test_a_folder_is_asked_whether_it_tells_names_apart_by_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "not yet" / "there"
+    folds = (tmp_path.parent / tmp_path.name.swapcase()).exists()
+    assert _folds_case(tmp_path) is _folds_case(below) is folds
+
+    def exists(path: Path) -> bool:
+        return path.name.casefold() in {name.casefold() for name in os.listdir(path.parent)}
+
+    # As on a memory card that is mounted in a file system that tells them apart.
+    monkeypatch.setattr("os.path.exists", exists)
+    assert _folds_case(tmp_path) is _folds_case(below) is True
+    assert os.listdir(tmp_path) == []

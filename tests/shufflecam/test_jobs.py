@@ -152,26 +152,34 @@ def test_settings_are_kept_once_for_all_records(tmp_path: Path) -> None:
     assert (a, c) == ({"tag": ""}, {"tag": "!"})
 
 
+class OneByOne:
+    """A crew that does nothing with one batch at a time, and may be told to take no more."""
+
+    size = 1
+
+    def __init__(self, happened: list[str], most: int = 99) -> None:
+        self.happened, self.most = happened, most
+        self.batch: Sequence[Input] = ()
+
+    def free(self) -> int:
+        return 0 if self.batch else 1
+
+    def give(self, batch: Sequence[Input]) -> None:
+        if self.happened.count("give") == self.most:
+            raise JobError("nobody takes more")
+        self.happened.append("give")
+        self.batch = batch
+
+    def collect(self) -> list[Report]:
+        batch, self.batch = self.batch, ()
+        return [Report(batch, [Outcome(1.0) for _ in batch])]
+
+    def close(self) -> None:
+        pass
+
+
 def test_workers_get_more_before_what_they_did_is_written_down(tmp_path: Path) -> None:
     happened: list[str] = []
-
-    class Crew:
-        size = 1
-        batch: Sequence[Input] = ()
-
-        def free(self) -> int:
-            return 0 if self.batch else 1
-
-        def give(self, batch: Sequence[Input]) -> None:
-            happened.append("give")
-            self.batch = batch
-
-        def collect(self) -> list[Report]:
-            batch, self.batch = self.batch, ()
-            return [Report(batch, [Outcome(1.0) for _ in batch])]
-
-        def close(self) -> None:
-            pass
 
     class Book(Manifest):
         def add(self, records: list[Record]) -> None:
@@ -181,9 +189,18 @@ def test_workers_get_more_before_what_they_did_is_written_down(tmp_path: Path) -
     items = texts(tmp_path / "in", {f"{n}.txt": "x" for n in range(3)})
     summary = Summary()
     with Book(tmp_path / "out") as book:
-        _Run(Copy(), summary, deque(items), Crew(), book, None, fail_fast=False).run()
+        _Run(Copy(), summary, deque(items), OneByOne(happened), book, None, fail_fast=False).run()
     assert happened == ["give", "give", "write", "give", "write", "write"]
     assert names(summary) == sorted(read_manifest(tmp_path / "out")) == ["0.txt", "1.txt", "2.txt"]
+
+
+def test_what_is_done_is_written_down_where_no_more_can_be_handed_out(tmp_path: Path) -> None:
+    items = texts(tmp_path / "in", {f"{n}.txt": "x" for n in range(3)})
+    summary = Summary()
+    with Manifest(tmp_path / "out") as book:
+        _Run(Copy(), summary, deque(items), OneByOne([], most=1), book, None, fail_fast=False).run()
+    assert names(summary) == sorted(read_manifest(tmp_path / "out")) == ["0.txt"]
+    assert (summary.stopped, len(summary.left)) == ("nobody takes more", 2)
 
 
 def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
