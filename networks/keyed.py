@@ -46,9 +46,9 @@ class KeyedNetwork(nn.Module):
 
     Attributes
     ----------
-    channels : int
+    frame_channels : int
         Channels of the frames it reads.
-    engine : str
+    engine_name : str
         What its layers run by: "auto", "indirect" or "gather"; see :func:`networks.convert`.
     input_size : tuple of int
         Their height and width, in pixels.
@@ -66,7 +66,7 @@ class KeyedNetwork(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         root = conversion.root
-        self.channels = channels
+        self.frame_channels = channels
         self.input_size = input_size
         self.key_id = multiplexer.key.id
         self._pattern, self._unit = multiplexer.pattern, multiplexer.unit
@@ -74,10 +74,14 @@ class KeyedNetwork(nn.Module):
         self._layers = tuple(conversion.layers)
         self._output = output
         self._reading = reading
-        self.engine = engine
+        self.engine_name = engine
         self._guard = FixedNonceGuard()
         self.masked = conversion.mask is not None
         for name, child in root.named_children():
+            if hasattr(self, name) or name == "plan":  # the plan follows below
+                raise ConversionError(
+                    f"layer {name!r} can't be converted: converted networks use that name themselves; rename it"
+                )
             self.add_module(name, child)
         for name, parameter in root.named_parameters(recurse=False):
             self.register_parameter(name, parameter)
@@ -104,7 +108,7 @@ class KeyedNetwork(nn.Module):
             except OperatorError as error:
                 raise ConversionError(f"layer {layer.name!r} can't be converted: {error}") from error
             for part in keyed.modules():
-                setting = engine_setting(part, self.engine)
+                setting = engine_setting(part, self.engine_name)
                 if setting is not None:
                     setattr(part, *setting)
             self._put(layer.name, keyed)
@@ -155,7 +159,7 @@ class KeyedNetwork(nn.Module):
 
     def _link(self) -> None:
         """Compile the graph over this module's own layers, fused where it can, without registering them again."""
-        fused = self.engine != "gather"
+        fused = self.engine_name != "gather"
         run = fuse_graph(self, self._graph) if fused else fx.GraphModule(self, copy.deepcopy(self._graph))
         object.__setattr__(self, "_run", run)
         read = [str(node.target) for node in self._graph.nodes if node.op == "get_attr"]
@@ -227,7 +231,7 @@ class KeyedNetwork(nn.Module):
         self._follow_changes()
         if not isinstance(frames, Tensor):
             raise ShuffleCamError(f"frames must be a torch tensor (B, C, H, W), got {type(frames).__name__}")
-        wanted = (self.channels, *self.input_size)
+        wanted = (self.frame_channels, *self.input_size)
         if frames.ndim != 4 or (self._reading is None and tuple(frames.shape[1:]) != wanted):
             of = ", ".join(map(str, wanted))
             raise ShuffleCamError(f"this network was converted for (B, {of}) frames, got {tuple(frames.shape)}")

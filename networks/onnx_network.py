@@ -54,7 +54,7 @@ def export_onnx(network: KeyedNetwork, path: str | os.PathLike[str]) -> None:
         raise ConversionError("a network in training mode can't be exported: call eval() first")
     tables = tables_of(network)
     like = next(network.parameters(), torch.empty(0))
-    frames = torch.zeros(PROBE_BATCH, network.channels, *network.input_size, dtype=like.dtype)
+    frames = torch.zeros(PROBE_BATCH, network.frame_channels, *network.input_size, dtype=like.dtype)
     slot = network.slots([bytes([n] * 16) for n in range(PROBE_BATCH)])
     names, content = [FRAMES, SLOT, *tables], io.BytesIO()
     try:

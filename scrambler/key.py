@@ -128,7 +128,7 @@ class Key:
         Parameters
         ----------
         label : str
-            The purpose, such as "readout" or "layer/7".
+            The purpose, such as "readout" or "layers".
         nonce : bytes, 16 long, optional
             The frame's nonce.
         length : int

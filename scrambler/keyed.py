@@ -64,7 +64,8 @@ def keyed_permutations(key: Key | None, sizes: Sequence[tuple[int, int]], label:
     """Return independent uniform permutations of frames, drawn together: small ones in half the time.
 
     One seed for all, derived as for :func:`keyed_permutation` with the number of pixels of each as its size; the
-    permutations are segments of one stream (`scrambler.uniform`). Other lists of sizes give unrelated ones.
+    permutations are segments of one stream (`scrambler.uniform`). Other numbers of pixels, or the same in another
+    sequence, give unrelated ones.
 
     Parameters
     ----------

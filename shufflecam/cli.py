@@ -88,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = app(args=None if argv is None else list(argv), prog_name="shufflecam", standalone_mode=False)
     except _WrongCommandLine as error:
         return _misused(error)
+    except typer.Abort:  # what typer makes of EOFError
+        return _fail("the input ended too early")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except OSError as error:

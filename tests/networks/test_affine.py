@@ -272,7 +272,7 @@ def test_errors_name_what_is_wrong() -> None:
         keyed(frames)
     with pytest.raises(FixedNonceError, match="fixed_nonce=True"):
         keyed(frames, nonce=bytes(16))
-    with pytest.raises(FrameError, match=r"\(B, 3, 9, 14\)"):
+    with pytest.raises(FrameError, match=r"\(B, C, 9, 14\)"):
         keyed(frames[:, :, 1:], nonce=protected.nonces)
     mat = scheme("mat", key=KEY)
     reads_mat = convert(model, KEY, (9, 14), scheme=mat)

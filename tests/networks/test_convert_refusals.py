@@ -173,3 +173,18 @@ def test_every_module_keeps_its_own_mode() -> None:
     model[1].eval()
     keyed = convert(model, KEY, SIZE)
     assert [module.training for module in keyed.children()] == [True, False, True]
+
+
+def test_a_layer_with_a_name_of_the_converted_network_is_named() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.channels, self.engine = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)  # Free to use.
+            self.plan = nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.plan(self.engine(self.channels(x)))
+            return y
+
+    with pytest.raises(ConversionError, match="layer 'plan' can't be converted"):
+        convert(Named(), KEY, SIZE)

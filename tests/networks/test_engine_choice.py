@@ -61,7 +61,7 @@ def test_every_engine_gives_the_plain_answers(
     torch.manual_seed(0)
     model, frames = make().eval(), torch.rand(2, 3, *size)
     keyed = convert(model, KEY, size, engine=engine)
-    assert keyed.engine == engine
+    assert keyed.engine_name == engine
     for _ in range(2):  # Locked and unlocked again, it has the same engine.
         with torch.no_grad():
             plain, got = model(frames), keyed(shuffled(frames), nonce=NONCES)

@@ -104,6 +104,16 @@ def test_an_unknown_sensor_is_named(run, photo: Path, key_file: Path, out: Path)
     assert_refused(run("capture", photo, "--key", key_file, "--out", out, "--sensor", "imx0"), "imx0")
 
 
+def test_an_input_that_ends_too_early_is_one_sentence(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*, as_json: bool) -> None:
+        raise EOFError
+
+    monkeypatch.setattr("shufflecam.commands.sensors._list", ended)
+    typed = run("sensors")
+    # Typer begins a new line, as somebody may have been asked in the middle of one.
+    assert (typed.status, typed.err) == (1, "\nshufflecam: the input ended too early\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
