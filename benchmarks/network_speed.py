@@ -1,4 +1,4 @@
-"""Keyed against plain inference at 32x32, and the time to build a network's tables for a new key.
+"""Keyed against plain inference at 32x32 (what tables and nonces cost is in ``benchmarks.keyed_costs``).
 
 Run as ``python -m benchmarks.network_speed``; prints tables and writes ``results/network_speed.json``. Both plain
 layouts stand in the table, because the library's default one is the slower: ratios are to channels-last.
@@ -8,14 +8,13 @@ Parts can be measured one at a time (``--networks``, ``--batches``, ``--threads`
 import argparse
 import json
 from statistics import median
-from typing import Any
 
 import torch
 
 from benchmarks.engine_speed import merged
 from benchmarks.measure import RESULTS, interleave, print_table, write_report
 from networks import build, convert
-from scrambler import Key, keyed_permutation, new_nonces
+from scrambler import Key, new_nonces
 
 NETWORKS = ("airbench94", "vgg16_bn")
 SIZE = (32, 32)
@@ -52,27 +51,6 @@ def inference(name: str, batch: int, threads: int, rounds: int) -> dict[str, obj
     }
 
 
-def tables(name: str, rounds: int) -> dict[str, object]:
-    """Time the tables of all keyed layers for a key never seen before: permutations drawn and composed."""
-    plain = build(name, seed=0)
-    keyed = convert(plain, Key.generate(), SIZE)
-    layers = [(plain.get_submodule(row.layer), type(keyed.get_submodule(row.layer)), row) for row in keyed.plan]
-
-    def build_all() -> None:
-        key = Key.generate()
-        order = keyed_permutation(key, SIZE, nonce=new_nonces(1)[0])
-        for module, kind, row in layers:
-            assert row.output_size is not None
-            out = keyed_permutation(key, row.output_size, label=f"layer/{row.layer}")
-            # Every keyed module is made from its plain one, the size, and the two orders.
-            make: Any = kind
-            make(module, row.input_size, order, out)
-            order = out
-
-    seconds = interleave({"tables": build_all}, rounds)["tables"]
-    return {"network": name, "keyed layers": len(layers), "tables for a new key ms": 1e3 * median(seconds)}
-
-
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -85,13 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         for name in arguments.networks for threads in arguments.threads for batch in arguments.batches
     ]  # fmt: skip
     print_table("Inference on 32x32 frames, a nonce each", speed)
-    built = [tables(name, rounds=31) for name in arguments.networks]
-    print_table("\nTables", built)
-    kept = json.loads(REPORT.read_text()) if REPORT.exists() else {"rows": [], "tables": []}
-    others = [row for row in kept["tables"] if row["network"] not in arguments.networks]
-    write_report(
-        REPORT, "Keyed against plain inference", merged(kept["rows"], speed, "network"), tables=[*others, *built]
-    )
+    kept = json.loads(REPORT.read_text())["rows"] if REPORT.exists() else []
+    write_report(REPORT, "Keyed against plain inference", merged(kept, speed, "network"))
     return 0
 
 

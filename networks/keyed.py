@@ -77,11 +77,12 @@ class KeyedNetwork(nn.Module):
         self.engine_name = engine
         self._guard = FixedNonceGuard()
         self.masked = conversion.mask is not None
-        for name, child in root.named_children():
+        for name in (*root._modules, *root._parameters, *root._buffers):
             if hasattr(self, name) or name == "plan":  # the plan follows below
                 raise ConversionError(
-                    f"layer {name!r} can't be converted: converted networks use that name themselves; rename it"
+                    f"{name!r} is a name that converted networks use themselves: rename it in the model"
                 )
+        for name, child in root.named_children():
             self.add_module(name, child)
         for name, parameter in root.named_parameters(recurse=False):
             self.register_parameter(name, parameter)

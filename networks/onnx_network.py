@@ -174,6 +174,8 @@ class OnnxNetwork:
         shapes = {entry.name: tuple(entry.shape[1:]) for entry in self._session.get_inputs()}
         self._takes_slot = SLOT in shapes
         self._frame = shapes.get(FRAMES, ())
+        like = next(network.parameters(), torch.empty(0))
+        self._dtype = like.detach().cpu().numpy().dtype
 
     def __call__(self, frames: Tensor | NDArray[Any], nonce: Nonces) -> NDArray[Any]:
         """Return the answers for shuffled frames (B, C, H, W) with one nonce each.
@@ -181,9 +183,13 @@ class OnnxNetwork:
         Raises
         ------
         ShuffleCamError
-            If the frames have another size, nonces are missing, malformed or too few, or one is used twice.
+            If the frames have another size or type, nonces are missing, malformed or too few, or one is used twice.
         """
-        array = np.asarray(frames)
+        array = np.asarray(frames.detach() if isinstance(frames, Tensor) else frames)
+        if array.dtype != self._dtype:
+            raise ConversionError(
+                f"this network was exported for {self._dtype} frames, got {array.dtype}: convert them"
+            )
         if array.shape[1:] != self._frame:
             wanted = ", ".join(map(str, self._frame))
             raise ConversionError(f"this network was exported for (B, {wanted}) frames, got {array.shape}")

@@ -61,7 +61,7 @@ def keyed_permutation(
 
 
 def keyed_permutations(key: Key | None, sizes: Sequence[tuple[int, int]], label: str) -> list[Permutation]:
-    """Return independent uniform permutations of frames, drawn together: small ones in half the time.
+    """Return independent uniform permutations of frames, drawn together: many small ones in less time.
 
     One seed for all, derived as for :func:`keyed_permutation` with the number of pixels of each as its size; the
     permutations are segments of one stream (`scrambler.uniform`). Other numbers of pixels, or the same in another

@@ -38,6 +38,8 @@ def sensors(
         raise UsageError("--out names the file that --copy or --fit writes; give them together")
     if copy is not None and fit is not None:
         raise UsageError("--copy and --fit both write --out; give one of them")
+    if out is not None and out.suffix != ".toml":
+        raise UsageError(f"--out {out}: a sensor preset is a TOML file; let the name end in .toml")
     if out is None:
         _list(as_json=as_json)
     elif copy is not None:

@@ -175,16 +175,17 @@ def test_every_module_keeps_its_own_mode() -> None:
     assert [module.training for module in keyed.children()] == [True, False, True]
 
 
-def test_a_layer_with_a_name_of_the_converted_network_is_named() -> None:
+@pytest.mark.parametrize("kind", ["layer", "parameter"])
+def test_names_of_the_converted_network_are_taken(kind: str) -> None:
     class Named(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.channels, self.engine = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)  # Free to use.
-            self.plan = nn.ReLU()
+            self.plan = nn.Linear(1, 1) if kind == "layer" else nn.Parameter(torch.ones(1))
 
         def forward(self, x: Tensor) -> Tensor:
-            y: Tensor = self.plan(self.engine(self.channels(x)))
+            y: Tensor = self.engine(self.channels(x))
             return y
 
-    with pytest.raises(ConversionError, match="layer 'plan' can't be converted"):
+    with pytest.raises(ConversionError, match="'plan' is a name that converted networks use themselves"):
         convert(Named(), KEY, SIZE)

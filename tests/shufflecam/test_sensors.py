@@ -49,7 +49,7 @@ def test_frames_become_a_preset(run, tmp_path) -> None:
         (("--copy", "imx477"), 2, "give them together"),
         (("--out", "a.toml"), 2, "give them together"),
         (("--copy", "imx999", "--out", "a.toml"), 1, "no sensor preset 'imx999'"),
-        (("--copy", "imx477", "--out", "a.txt"), 1, "end in .toml"),
+        (("--copy", "imx477", "--out", "a.txt"), 2, "end in .toml"),
         (("--fit", "none", "none", "--out", "a.toml"), 1, "none: there is no such folder"),
         (("--fit", "none", "none", "--copy", "imx477", "--out", "a.toml"), 2, "give one of them"),
     ],
