@@ -379,6 +379,7 @@ def test_batch_norm_of_a_group_of_one_is_the_ordinary_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method:DeprecationWarning")  # torch's compiler, of torch
 def test_a_compiled_network_trains_as_the_same_one_does_without(tmp_path: Path) -> None:
     data, losses = some_images(32, 0, 1, 28), []
     for compiled in (False, True):

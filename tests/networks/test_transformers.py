@@ -97,7 +97,8 @@ def test_a_model_answers_as_its_plain_twin(name: str) -> None:
     scale = float(plain.logits.abs().max())
     torch.testing.assert_close(got.logits, plain.logits, rtol=0, atol=1e-11 * scale)
     assert torch.equal(got.logits.argmax(1), plain.logits.argmax(1))
-    single = answers(convert(model.float(), KEY, size), frames.float())
+    # LeViT keeps its biases in the type of its first answer until it trains again.
+    single = answers(convert(model.float().train().eval(), KEY, size), frames.float())
     torch.testing.assert_close(single.logits.double(), plain.logits, rtol=0, atol=1e-5 * scale)
 
 
