@@ -11,7 +11,7 @@ from shufflecam.sources import read_scene
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_chart_is_the_scene_of_the_same_name(run, tmp_path, name) -> None:
-    assert run("chart", name, "--size", "30x44", "--out", tmp_path / "new" / "a.png").status == 0
+    assert run("chart", name, "--size", "44x30", "--out", tmp_path / "new" / "a.png").status == 0
     drawn, made = Scene.from_image(tmp_path / "new" / "a.png"), CHARTS[name]((30, 44))
     np.testing.assert_allclose(drawn.rows(0, 30), made.rows(0, 30), atol=3e-5)
 
@@ -21,7 +21,8 @@ def test_a_chart_is_the_scene_of_the_same_name(run, tmp_path, name) -> None:
     [
         (("moon",), "no chart 'moon'"),
         (("star", "--size", "big"), "got 'big'"),
-        (("star", "--size", "0x5"), "1 to 65536"),
+        (("star", "--size", "0x5"), "got '0x5'"),
+        (("star", "--size", "70000x5"), "1 to 65536"),
         (("star", "--out", "a.jpg"), "ends in .png"),
     ],
 )
@@ -33,7 +34,7 @@ def test_no_chart_is_one_sentence(run, tmp_path, monkeypatch, arguments, sentenc
 
 
 def test_lamp_lens_gain_and_stage_reach_the_frame(run, key_file, tmp_path) -> None:
-    run("chart", "flat", "--size", "40x60", "--out", tmp_path / "flat.png")
+    run("chart", "flat", "--size", "60x40", "--out", tmp_path / "flat.png")
     capture = ("capture", tmp_path / "flat.png", "--key", key_file, "--sensor", "sony-a7s2", "--seed", 1)
     frames = {}
     for name, options in {
